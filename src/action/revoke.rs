@@ -86,6 +86,7 @@ impl RevokeContext<'_> {
             changed,
             on_record,
             also_revoked: Vec::new(),
+            also_suspended: Vec::new(),
             propagation: None,
         };
         match transaction.logged(&id)? {
@@ -112,38 +113,65 @@ impl RevokeContext<'_> {
         self.suspend_or_resume(id, false)
     }
 
-    fn suspend_or_resume(&self, id: ApiKeyId, suspend: bool) -> Result<RevokeOutcome, ActionError> {
+    /// Suspends a key under all of its ids, but those that are revoked for good; it has at least one.
+    pub(crate) fn suspend_same(&self, ids: &[ApiKeyId]) -> Result<RevokeOutcome, ActionError> {
         transact(self.store, |transaction| {
-            // What the unreadable row of a suspended key says may be that it is revoked, so it is not resumed.
-            let entry = if suspend { find(transaction, &id)?.0 } else { transaction.find(&id)? };
-            let logged = transaction.logged(&id)?;
-            if is_revoked(entry.as_ref(), &logged, self.now) {
-                let what = if suspend { "suspended" } else { "resumed" };
-                return Err(ActionError::Conflict(format!("the API key is revoked for good, and cannot be {what}")));
+            let (mut suspended, mut revoked) = (None::<RevokeOutcome>, None);
+            for id in ids {
+                match (self.suspend_or_resume_in(transaction, *id, true), &mut suspended) {
+                    (Ok(first), None) => suspended = Some(first),
+                    (Ok(other), Some(outcome)) => {
+                        outcome.changed |= other.changed;
+                        outcome.also_suspended.push(other.api_key_id);
+                    }
+                    (Err(error @ ActionError::Conflict(_)), _) => revoked = Some(error),
+                    (Err(error), _) => return Err(error),
+                }
             }
-            // Log and ledger differ where the log lost a row: after this both have the new state.
-            let on_record = entry.as_ref().is_some_and(|entry| entry.suspended_at.is_some());
-            let changed = logged.suspended_at.is_some() != suspend || (on_record && !suspend);
-            if changed {
-                let expires_at = expiry_of(entry.and_then(|entry| entry.row.expires_at));
-                let change = if suspend { Change::Suspend { id, expires_at } } else { Change::Resume { id } };
-                self.append(transaction, change, None, id.to_string(), json!({}))?;
-            }
-            let (entry, on_record) = find(transaction, &id)?;
-            let state = match entry {
-                Some(entry) => entry.state(self.now),
-                None if suspend => State::Suspended,
-                None => State::Active,
-            };
-            Ok(RevokeOutcome {
-                api_key_id: id.to_string(),
-                state,
-                revoked_at: None,
-                changed,
-                on_record,
-                also_revoked: Vec::new(),
-                propagation: None,
-            })
+            suspended.ok_or_else(|| revoked.unwrap_or_else(|| invalid("id", "name a key")))
+        })
+    }
+
+    fn suspend_or_resume(&self, id: ApiKeyId, suspend: bool) -> Result<RevokeOutcome, ActionError> {
+        transact(self.store, |transaction| self.suspend_or_resume_in(transaction, id, suspend))
+    }
+
+    fn suspend_or_resume_in(
+        &self,
+        transaction: &mut dyn Transaction,
+        id: ApiKeyId,
+        suspend: bool,
+    ) -> Result<RevokeOutcome, ActionError> {
+        // What the unreadable row of a suspended key says may be that it is revoked, so it is not resumed.
+        let entry = if suspend { find(transaction, &id)?.0 } else { transaction.find(&id)? };
+        let logged = transaction.logged(&id)?;
+        if is_revoked(entry.as_ref(), &logged, self.now) {
+            let what = if suspend { "suspended" } else { "resumed" };
+            return Err(ActionError::Conflict(format!("the API key is revoked for good, and cannot be {what}")));
+        }
+        // Log and ledger differ where the log lost a row: after this both have the new state.
+        let on_record = entry.as_ref().is_some_and(|entry| entry.suspended_at.is_some());
+        let changed = logged.suspended_at.is_some() != suspend || (on_record && !suspend);
+        if changed {
+            let expires_at = expiry_of(entry.and_then(|entry| entry.row.expires_at));
+            let change = if suspend { Change::Suspend { id, expires_at } } else { Change::Resume { id } };
+            self.append(transaction, change, None, id.to_string(), json!({}))?;
+        }
+        let (entry, on_record) = find(transaction, &id)?;
+        let state = match entry {
+            Some(entry) => entry.state(self.now),
+            None if suspend => State::Suspended,
+            None => State::Active,
+        };
+        Ok(RevokeOutcome {
+            api_key_id: id.to_string(),
+            state,
+            revoked_at: None,
+            changed,
+            on_record,
+            also_revoked: Vec::new(),
+            also_suspended: Vec::new(),
+            propagation: None,
         })
     }
 

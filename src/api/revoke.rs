@@ -79,6 +79,10 @@ pub(crate) struct RevokeOutcome {
     #[schema(value_type = Vec<schema::ApiKeyId>)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) also_revoked: Vec<String>,
+    /// The same where it was suspended, which only the command does with a whole key.
+    #[schema(ignore)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) also_suspended: Vec<String>,
     /// Who has it in force, where the request waited for that.
     #[schema(nullable = false)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

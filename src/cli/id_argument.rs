@@ -15,7 +15,12 @@ pub(super) struct IdArgument {
 }
 
 impl IdArgument {
-    /// The id of the key.
+    /// The ids of the key, at least one: a key that was imported under several rules has several.
+    pub(super) fn read_all(&self, backend: &dyn Backend) -> Result<Vec<ApiKeyId>, Failure> {
+        backend.ids_of(self.text()?.expose_secret())
+    }
+
+    /// The id of a key that has only one.
     pub(super) fn read(&self, backend: &dyn Backend) -> Result<ApiKeyId, Failure> {
         backend.id_of(self.text()?.expose_secret())
     }

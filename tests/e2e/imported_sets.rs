@@ -31,10 +31,14 @@ fn twice(deployment: &Deployment) {
     assert_eq!((&summary["imported"], &summary["in_other_sets"]), (&json!(1), &json!(1)), "it is told");
 }
 
+fn id(value: &Value) -> String {
+    value.as_str().expect("an id").to_owned()
+}
+
 fn ids(server: &Server) -> Vec<String> {
     let listed = server.admin.get("/v1/api-keys?realm=live").json();
     let keys = listed["api_keys"].as_array().expect("keys").iter();
-    keys.map(|key| key["api_key_id"].as_str().expect("an id").to_owned()).collect()
+    keys.map(|key| id(&key["api_key_id"])).collect()
 }
 
 #[test]
@@ -133,6 +137,44 @@ fn a_key_that_is_ended_ends_in_every_set() {
 }
 
 #[test]
+fn a_key_in_several_sets_is_suspended_in_all_and_otherwise_named_by_its_ids() {
+    let deployment = Deployment::new();
+    twice(&deployment);
+    let file = deployment.file("rows.jsonl");
+    std::fs::write(&file, row(&sha256(KEY), json!({})).to_string()).expect("written");
+    let file = file.to_str().expect("a path");
+    deployment.run(&["keys", "import", file, "--realm", "test", "--scheme", "sha256"]).ok();
+    let server = Server::start(&deployment);
+    let in_test = |server: &Server| {
+        server.data.post("/v1/verify", &json!({"api_key": KEY, "realms": ["test"]})).json()["active"] == true
+    };
+    assert!(active(&server, KEY) && in_test(&server));
+    let suspend = || deployment.run_with(&["keys", "suspend", "-", "--json"], KEY).ok().json();
+    let suspended = suspend();
+    assert_eq!((&suspended["state"], &suspended["changed"]), (&json!("suspended"), &json!(true)), "{suspended}");
+    let also = suspended["also_suspended"].as_array().expect("the other ids").clone();
+    let all: Vec<String> = [&suspended["api_key_id"]].into_iter().chain(&also).map(id).collect();
+    assert_eq!(all.len(), 3, "{suspended}");
+    server.within("the suspension", |server| !active(server, KEY) && !in_test(server));
+    assert_eq!(suspend()["changed"], false);
+    for command in ["resume", "reroll", "show"] {
+        let refused = deployment.run_with(&["keys", command, "-"], KEY);
+        assert!(refused.code == 64 && all.iter().all(|id| refused.err.contains(id)), "{command}: {}", refused.err);
+        assert!(!refused.err.contains(KEY), "{command}: {}", refused.err);
+    }
+    for id in &all {
+        deployment.run(&["keys", "resume", id]).ok();
+    }
+    server.within("the end of the suspension", |server| active(server, KEY) && in_test(server));
+    // One that is revoked for good keeps no other from being suspended.
+    deployment.run(&["revoke", &all[0]]).ok();
+    let again = suspend();
+    assert_eq!((&again["state"], again["also_suspended"].as_array().map(Vec::len)), (&json!("suspended"), Some(1)));
+    deployment.run_with(&["revoke", "-"], KEY).ok();
+    assert_ne!(deployment.run_with(&["keys", "suspend", "-"], KEY).code, 0, "all are revoked");
+}
+
+#[test]
 fn a_secret_that_cannot_be_read_stops_no_other_set() {
     // Two files hold the secret that `HMAC` is of.
     const SECRET: &str = "YW4gb2xkIHNlY3JldCBvZiBvdXJz\n";
@@ -140,7 +182,8 @@ fn a_secret_that_cannot_be_read_stops_no_other_set() {
     let secret = deployment.secret_file("legacy.key", SECRET);
     let elsewhere = deployment.secret_file("elsewhere.key", SECRET);
     deployment.configure("secrets = {}", "secrets = { legacy = \"file:legacy.key\", other = \"file:elsewhere.key\" }");
-    std::fs::copy(deployment.file("bulla.toml"), deployment.file("second.toml")).expect("a copy");
+    let second = deployment.file("second.toml");
+    std::fs::copy(deployment.file("bulla.toml"), &second).expect("a copy");
     deployment.configure("file:elsewhere.key", "file:other.key");
     import(&deployment, &[row(HMAC, json!({}))], &["--scheme", "hmac-sha256", "--hmac-key", "legacy"]).ok();
     let sha = |key: &str, more: Value, arguments: &[&str]| {
@@ -164,7 +207,7 @@ fn a_secret_that_cannot_be_read_stops_no_other_set() {
     std::fs::write(&rows, row(HMAC, json!({})).to_string()).expect("written");
     let rows = rows.to_str().expect("a path");
     let of_test = ["keys", "import", rows, "--realm", "test", "--scheme", "hmac-sha256", "--hmac-key", "other"];
-    deployment.run(&[&of_test[..], &["--config", "second.toml"]].concat()).ok();
+    deployment.run(&[&of_test[..], &["--config", second.to_str().expect("a path")]].concat()).ok();
     sha("later", json!({}), &["--prefix", "la"]);
     server.within("the next set", |server| active(server, "later"));
     let in_test = |server: &Server| {

@@ -156,8 +156,13 @@ impl Backend for Local {
         Ok(ApiKeyView::new(entry, clock::now()))
     }
 
-    fn suspend(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure> {
-        Ok(self.wait_for_fleet(self.revoking(reason, |revoking| revoking.suspend(id))?, wait))
+    fn suspend(
+        &self,
+        ids: &[ApiKeyId],
+        reason: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<RevokeOutcome, Failure> {
+        Ok(self.wait_for_fleet(self.revoking(reason, |revoking| revoking.suspend_same(ids))?, wait))
     }
 
     fn resume(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure> {

@@ -34,16 +34,31 @@ pub(super) trait Backend {
     fn ids_to_end(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
         self.ids_of(text)
     }
-    /// The first of these ids.
+    /// The id of a key that has only one.
     fn id_of(&self, text: &str) -> Result<ApiKeyId, Failure> {
-        self.ids_of(text)?.first().copied().ok_or_else(no_id)
+        match &self.ids_of(text)?[..] {
+            [] => Err(no_id()),
+            [id] => Ok(*id),
+            ids => {
+                let ids: Vec<String> = ids.iter().map(ApiKeyId::to_string).collect();
+                Err(Failure::Usage(format!(
+                    "this key was imported more than once: name one of its ids, {}",
+                    ids.join(", ")
+                )))
+            }
+        }
     }
 
     fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure>;
     fn list(&self, query: &LedgerQuery) -> Result<ApiKeyPage, Failure>;
     fn show(&self, id: ApiKeyId) -> Result<ApiKeyView, Failure>;
-    /// Suspends a key; with `wait` it waits for the fleet, and so do the others that take one.
-    fn suspend(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure>;
+    /// Suspends one key under all of its ids; with `wait` it waits for the fleet, and so do the others that take one.
+    fn suspend(
+        &self,
+        ids: &[ApiKeyId],
+        reason: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<RevokeOutcome, Failure>;
     fn resume(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure>;
     /// Revokes one key under all of its ids.
     fn revoke(

@@ -85,7 +85,13 @@ impl Backend for Remote {
         self.get(&format!("/v1/api-keys/{id}"))
     }
 
-    fn suspend(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure> {
+    fn suspend(
+        &self,
+        ids: &[ApiKeyId],
+        reason: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<RevokeOutcome, Failure> {
+        let id = ids.first().ok_or_else(no_id)?;
         self.post_and_wait(&format!("/v1/api-keys/{id}/suspend"), &json!({"reason": reason}), wait)
     }
 

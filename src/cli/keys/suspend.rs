@@ -23,12 +23,13 @@ pub(in crate::cli) struct Suspend {
 impl Suspend {
     pub(super) fn suspend(self, config: &ConfigArgument) -> Outcome {
         let backend = self.common.open(config)?;
-        let suspended = backend.suspend(self.key.read(&*backend)?, self.reason, self.wait.limit)?;
+        let suspended = backend.suspend(&self.key.read_all(&*backend)?, self.reason, self.wait.limit)?;
         told(&self.common, &suspended)
     }
 
     pub(super) fn resume(self, config: &ConfigArgument) -> Outcome {
         let backend = self.common.open(config)?;
+        // Whether each is to be good again, the key does not say: its ids do.
         let resumed = backend.resume(self.key.read(&*backend)?, self.reason, self.wait.limit)?;
         told(&self.common, &resumed)
     }

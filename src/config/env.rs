@@ -21,12 +21,16 @@ pub(super) fn overlay(
     let fail = |name: &str, message: String| ConfigError::Environment { name: name.to_owned(), message };
     let mut table: Table =
         toml::from_str(text).map_err(|error| fail("", text::shown(&Mistake::new(&error, None).to_string())))?;
-    let mut names = Vec::new();
+    let (mut names, mut huge) = (Vec::new(), Vec::new());
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && name.contains("__")) else { continue };
         let value = value.to_str().ok_or_else(|| fail(name, "its value is not UTF-8".to_owned()))?;
         let path: Vec<String> = name[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
         set(&mut table, &path, parse(value)).map_err(|message| fail(name, message))?;
+        // TOML has no such number, so it was taken for a text.
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) && value.parse::<i64>().is_err() {
+            huge.push(name.to_owned());
+        }
         names.push(name.to_owned());
     }
     // The variable that set the field, or all of them where that is unknown.
@@ -51,6 +55,9 @@ pub(super) fn overlay(
         let mut message = text::shown(&mistake.to_string());
         if error.message().ends_with("expected a string") {
             message += &format!("; a text that reads as a number or as true or false keeps its quotes: {name}='\"…\"'");
+        }
+        if error.message().starts_with("invalid type: string") && huge.contains(&name) {
+            message = format!("the number is too large: no setting takes more than {}", i64::MAX);
         }
         fail(&name, message)
     })
@@ -118,6 +125,8 @@ mod tests {
             let error = with(&[(name, value)]).expect_err("a wrong value").to_string();
             assert!(error.contains(name), "{error}");
         }
+        let error = with(&[("BULLA_SECRET__QUEUE", "18446744073709551615")]).expect_err("too large").to_string();
+        assert!(error.contains("BULLA_SECRET__QUEUE") && error.contains("too large"), "{error}");
         let error = with(&[("BULLA_ASSERTION__AUDIENCE", "123"), ("BULLA_SERVER__MAX_BODY", "1000")]);
         let error = error.expect_err("a number").to_string();
         assert!(error.contains("BULLA_ASSERTION__AUDIENCE='\"…\"'") && !error.contains("MAX_BODY"), "{error}");

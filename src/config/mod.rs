@@ -24,6 +24,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use bulla::Realm;
@@ -62,6 +63,10 @@ pub(crate) const EDGE: &str = include_str!("edge.toml");
 
 /// The most memory for hashes, whose KiB are counted in 32 bits.
 const MAX_MIB: u32 = u32::MAX / 1024;
+
+/// The shortest interval at which work is repeated without taking a processor, and the shortest timeout within which
+/// anything is done.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -217,6 +222,12 @@ impl Config {
             self.realms[name].check().map_err(|message| format!("[realms.{name}]: {message}"))?;
         }
         for name in &self.verify.default_realms {
+            if name == Realm::ADMIN.as_str() {
+                return Err(format!(
+                    "verify.default_realms names `{name}`, the administrators' realm, of which no API key is accepted \
+                     there: remove it"
+                ));
+            }
             if !self.realms.contains_key(name) {
                 return Err(format!(
                     "verify.default_realms names `{name}`, and there is no [realms.{name}]: add that table"
@@ -257,9 +268,9 @@ impl Config {
                 ));
             }
         }
-        if self.keyring.refresh_interval.0.is_zero() {
-            return Err("keyring.refresh_interval must be greater than zero".to_owned());
-        }
+        self.keyring.refresh_interval.at_least(SHORTEST, "keyring.refresh_interval")?;
+        self.secret.scrub_interval.at_least(SHORTEST, "secret.scrub_interval")?;
+        self.last_used.flush_interval.at_least(SHORTEST, "last_used.flush_interval")?;
         if let Some(pepper) = &self.pepper
             && !pepper.versions()?.iter().any(|(version, _)| *version == pepper.active)
         {
@@ -279,14 +290,14 @@ impl Config {
             return Err("secret.queue and secret.wrong_per_minute must be at least 1: no secret half could be checked"
                 .to_owned());
         }
-        if self.verify.max_staleness.is_some_and(|most| most.0.is_zero()) {
+        if self.verify.max_staleness.is_some_and(|most| most < Span::seconds(1)) {
             return Err(
-                "verify.max_staleness must be greater than zero: no key would be accepted. Remove it for no limit"
+                "verify.max_staleness must be at least 1s: the log is read five times a second. Remove it for no limit"
                     .to_owned(),
             );
         }
-        if self.rotation.every.0.is_zero() {
-            return Err("rotation.every must be greater than zero: each version would be replaced at once".to_owned());
+        if self.rotation.every < Span::seconds(1) {
+            return Err("rotation.every must be at least 1s: each version would be replaced at once".to_owned());
         }
         if u32::try_from(self.last_used.max_ids).is_err() {
             return Err(format!("last_used.max_ids must be at most {}", u32::MAX));
@@ -297,9 +308,6 @@ impl Config {
         self.fleet.check()?;
         self.assertion.check()?;
         self.introspection.check()?;
-        if self.last_used.flush_interval.0.is_zero() {
-            return Err("last_used.flush_interval must be greater than zero".to_owned());
-        }
         if self.rotation.automatic && self.rotation.sources.is_empty() {
             return Err("rotation.automatic needs rotation.sources: the URIs of the next keys".to_owned());
         }

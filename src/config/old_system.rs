@@ -6,7 +6,7 @@ use axum::http::{Uri, uri::Authority};
 use bulla::source::SourceUri;
 use serde::Deserialize;
 
-use super::Span;
+use super::{SHORTEST, Span};
 
 /// Shortest key that is asked about, in bytes: everything that is shorter may be a guess.
 const MIN_LENGTH: usize = 16;
@@ -90,12 +90,12 @@ impl OldSystemConfig {
         if self.audience.as_deref() == Some("") {
             return Err("audience must not be empty: leave it out".to_owned());
         }
-        if self.min_length < MIN_LENGTH || self.per_second == 0 || self.concurrent == 0 || self.timeout.0.is_zero() {
+        if self.min_length < MIN_LENGTH || self.per_second == 0 || self.concurrent == 0 {
             return Err(format!(
-                "min_length must be {MIN_LENGTH} or more, per_second, concurrent and timeout greater than zero"
+                "min_length must be {MIN_LENGTH} or more, per_second and concurrent greater than zero"
             ));
         }
-        Ok(())
+        self.timeout.at_least(SHORTEST, "timeout")
     }
 }
 

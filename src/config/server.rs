@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Span;
+use super::{SHORTEST, Span};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,15 +39,12 @@ impl ServerConfig {
         if u32::try_from(self.max_head).is_err() {
             return Err(format!("server.max_head must be at most {}", u32::MAX));
         }
-        for (name, limit) in [
-            ("head_timeout", self.head_timeout),
-            ("body_timeout", self.body_timeout),
-            ("idle_timeout", self.idle_timeout),
-            ("shutdown_grace", self.shutdown_grace),
-        ] {
-            if limit.0.is_zero() {
-                return Err(format!("server.{name} must be greater than zero"));
-            }
+        // With less no request would be answered.
+        self.head_timeout.at_least(SHORTEST, "server.head_timeout")?;
+        self.body_timeout.at_least(SHORTEST, "server.body_timeout")?;
+        self.idle_timeout.at_least(SHORTEST, "server.idle_timeout")?;
+        if self.shutdown_grace.0.is_zero() {
+            return Err("server.shutdown_grace must be greater than zero".to_owned());
         }
         if self.max_connections == 0 {
             return Err("server.max_connections must be at least 1".to_owned());

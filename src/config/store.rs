@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ConfigError, PostgresUrl, Span};
+use super::{ConfigError, PostgresUrl, SHORTEST, Span};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -139,9 +139,7 @@ impl StoreConfig {
         if self.connections < LEAST_CONNECTIONS {
             return Err(format!("store.connections must be at least {LEAST_CONNECTIONS}"));
         }
-        if self.connect_timeout.0.is_zero() || self.statement_timeout.0.as_millis() == 0 {
-            return Err("store.connect_timeout and store.statement_timeout must be greater than zero".to_owned());
-        }
-        Ok(())
+        self.connect_timeout.at_least(SHORTEST, "store.connect_timeout")?;
+        self.statement_timeout.at_least(SHORTEST, "store.statement_timeout")
     }
 }

@@ -6,13 +6,18 @@ use jiff::{SignedDuration, SpanRelativeTo};
 use serde::Deserialize;
 
 /// A length of time, written `90d`, `12h`, `15m`, `30s`, `250ms`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Span(pub(crate) Duration);
 
 impl Span {
     pub(crate) const fn seconds(seconds: u64) -> Self {
         Span(Duration::from_secs(seconds))
+    }
+
+    /// Refuses this as the value of a setting that needs so much.
+    pub(super) fn at_least(self, least: Duration, setting: &str) -> Result<(), String> {
+        if self.0 < least { Err(format!("{setting} must be at least {least:?}")) } else { Ok(()) }
     }
 }
 
@@ -22,16 +27,36 @@ const LONGEST: u64 = u32::MAX as u64;
 
 /// Reads a length of time; a day is 24 hours.
 pub(crate) fn parse_span(text: &str) -> Result<Span, String> {
-    // The error does not quote the text: it may be an API key.
-    let fail = || "it must be a length of time: write `90d`, `12h`, `15m` or `30s`".to_owned();
-    let span: jiff::Span = text.parse().map_err(|_| fail())?;
-    let duration: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| fail())?;
-    let duration = Duration::try_from(duration).map_err(|_| fail())?;
-    if duration > Duration::from_secs(LONGEST) {
-        let days = LONGEST / 86_400;
-        return Err(format!("it is too long: API keys hold times until 2106, so {days}d is the most"));
+    match read(text) {
+        Some(duration) if duration <= Duration::from_secs(LONGEST) => Ok(Span(duration)),
+        None if read(&with_ones(text)).is_none() => {
+            // The error does not quote the text: it may be an API key.
+            Err("it must be a length of time: write `90d`, `12h`, `15m` or `30s`".to_owned())
+        }
+        _ => {
+            let days = LONGEST / 86_400;
+            Err(format!("it is too long: API keys hold times until 2106, so {days}d is the most"))
+        }
     }
-    Ok(Span(duration))
+}
+
+fn read(text: &str) -> Option<Duration> {
+    let span: jiff::Span = text.parse().ok()?;
+    let duration: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(duration).ok()
+}
+
+/// The text with 1 in place of each number, so that it is a length of time whatever its numbers are.
+fn with_ones(text: &str) -> String {
+    let mut ones = String::with_capacity(text.len());
+    for one in text.chars() {
+        match one.is_ascii_digit() {
+            true if ones.ends_with('1') => {}
+            true => ones.push('1'),
+            false => ones.push(one),
+        }
+    }
+    ones
 }
 
 impl TryFrom<String> for Span {
@@ -82,8 +107,13 @@ mod tests {
             let error = parse_span(text).expect_err(text);
             assert!(error.contains("too long") && error.contains("49710d"), "{error}");
         }
-        for text in ["", "90", "-1d", "d", "1 month", "1y", "1mo", "100000000000w", "9223372036854775808s"] {
-            assert!(parse_span(text).is_err(), "{text}");
+        for text in ["200000000d", "99999999999d", "100000000000w", "9223372036854775808s", "1d99999999999999999999h"] {
+            assert!(parse_span(text).expect_err(text).contains("too long"), "{text}");
+        }
+        for text in
+            ["", "90", "-1d", "-99999999999d", "d", "1 month", "1y", "99999999999y", "1mo", "99999999999", "9d9"]
+        {
+            assert!(parse_span(text).expect_err(text).contains("a length of time"), "{text}");
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{
     fields::{self, ENABLED, FIELDS, STATES, TEXTS},
     row_error::RowErrorKind,
+    row_time::{self, TimeError, Zone},
 };
 
 /// One row.
@@ -41,6 +44,17 @@ impl RawRow {
     /// A text field that must be there.
     pub(super) fn needed(&self, name: &'static str) -> Result<&str, RowErrorKind> {
         self.text(name).ok_or(RowErrorKind::Missing(name))
+    }
+
+    /// A time, unless the field is empty; `zone` is that of times which name none.
+    pub(super) fn time(&self, name: &'static str, zone: Option<&Zone>) -> Result<Option<Timestamp>, RowErrorKind> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let at = row_time::read(text, zone).map_err(|error| match error {
+            TimeError::NoZone => RowErrorKind::Zone(name),
+            TimeError::Unreadable => RowErrorKind::Time(name),
+        })?;
+        // Times inside keys are unsigned seconds of 32 bits.
+        if u32::try_from(at.as_second()).is_ok() { Ok(Some(at)) } else { Err(RowErrorKind::Time(name)) }
     }
 
     /// Puts another text into a field.

@@ -11,7 +11,6 @@ use super::{
     raw_row::RawRow,
     row_error::RowErrorKind,
     row_state::RowState,
-    row_time::{self, TimeError},
     scheme::{Check, HashString},
     set::found_by,
 };
@@ -73,7 +72,7 @@ impl Record {
             return Err(RowErrorKind::Name);
         }
         let state = RowState::read(&row, reading)?;
-        let (issued_at, expires_at) = (time(&row, "issued_at", reading)?, expiry(&row, reading)?);
+        let (issued_at, expires_at) = (row.time("issued_at", reading.zone.as_ref())?, expiry(&row, reading)?);
         let (scopes, mut meta) = (reading.scopes(std::mem::take(&mut row.scopes))?, row.meta);
         if let Some((column, old)) = old_app {
             meta.entry(column).or_insert(old);
@@ -242,16 +241,6 @@ fn public(layout: &KeyLayout, text: Option<&str>) -> Result<Option<Box<[u8]>>, R
 fn expiry(row: &RawRow, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowErrorKind> {
     match row.text("expires_at").map(str::trim) {
         Some("0" | "infinity") => Ok(None),
-        _ => time(row, "expires_at", reading),
+        _ => row.time("expires_at", reading.zone.as_ref()),
     }
-}
-
-pub(super) fn time(row: &RawRow, name: &'static str, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowErrorKind> {
-    let Some(text) = row.text(name) else { return Ok(None) };
-    let at = row_time::read(text, reading.zone.as_ref()).map_err(|error| match error {
-        TimeError::NoZone => RowErrorKind::Zone(name),
-        TimeError::Unreadable => RowErrorKind::Time(name),
-    })?;
-    // Times inside keys are unsigned seconds of 32 bits.
-    if u32::try_from(at.as_second()).is_ok() { Ok(Some(at)) } else { Err(RowErrorKind::Time(name)) }
 }

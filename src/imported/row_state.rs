@@ -1,6 +1,6 @@
 //! The state that a row says of its key.
 
-use super::{Reading, raw_row::RawRow, record::time, row_error::RowErrorKind};
+use super::{Reading, raw_row::RawRow, row_error::RowErrorKind};
 
 /// Times before this one are no times since when a key is so: a zero in some zone, or a number with another meaning.
 const FIRST: i64 = 2 * 86_400;
@@ -22,7 +22,7 @@ impl RowState {
             match text.trim().to_ascii_lowercase().as_str() {
                 "true" | "t" | "1" | "yes" | "y" => Ok(Some(true)),
                 "false" | "f" | "0" | "no" | "n" => Ok(Some(false)),
-                _ => match time(row, name, reading) {
+                _ => match row.time(name, reading.zone.as_ref()) {
                     Ok(Some(at)) if at.as_second() >= FIRST && at <= reading.now => Ok(Some(true)),
                     _ => Err(RowErrorKind::State(name)),
                 },

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     action, clock,
     store::{Store, StoreError},
+    verification::ImportedKeysError,
 };
 
 /// The parts of a node, which its endpoints work on. They get the state in force at the door alone.
@@ -54,6 +55,11 @@ impl App {
     /// Reads which secret halves were changed: what is remembered of the old ones no longer counts.
     pub(super) fn follow_secrets(&self) -> Result<(), StoreError> {
         self.secrets.follow(self.revocations.place().0, self.config.secret.cache_ttl.0)
+    }
+
+    /// Reads what was imported, and the revocation log before that counts.
+    pub(super) fn follow_imported(&self) -> Result<(), ImportedKeysError> {
+        self.verification.follow_imported(&*self.store, &|| self.revocations.read())
     }
 
     /// Shows who is registered. Reads the store.

@@ -11,7 +11,6 @@ use crate::{
     clock,
     last_used::Use,
     store::{StoreError, transact},
-    verification::ImportedKeysError,
 };
 
 /// The time between two collections of uses.
@@ -82,7 +81,7 @@ pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
         std::thread::sleep(if flushing.uses.is_empty() { COLLECT_INTERVAL } else { GAP });
         node.verification.last_used.collect();
         if look.is_due() {
-            node.health.note_task("imported keys", follow_imported(node));
+            node.health.note_task("imported keys", node.follow_imported());
             node.health.note_task("imported rows", node.verification.check_imported_rows());
             node.health.note_task("audit", write_failed_calls(node, false));
         }
@@ -122,11 +121,6 @@ pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
     if let Some(mut sweeper) = sweeper {
         node.health.note_task("sweep", sweeper.remember(node));
     }
-}
-
-/// Reads what was imported, and the revocation log before that counts.
-pub(super) fn follow_imported(node: &Node) -> Result<(), ImportedKeysError> {
-    node.verification.follow_imported(&*node.store, &|| node.revocations.read())
 }
 
 /// Says under which names two processes report. A store that does not answer says nothing about that.

@@ -9,6 +9,7 @@ use bulla::{
     layer::{Credential, CredentialRules},
 };
 use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
 
 use super::{live::Live, old_system::Memory, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
 use crate::{
@@ -57,6 +58,8 @@ pub(crate) struct KeyVerifier {
     metrics: Arc<Metrics>,
     behind: Box<dyn Behind>,
     pub(super) imported: Arc<ImportedKeys>,
+    /// One request at a time reads on what was imported: others would hold threads while they wait for it.
+    pub(super) reading_imported: Mutex<()>,
     pub(super) last_used: LastUsed,
     pub(super) refresh: RefreshThrottle,
 }
@@ -72,7 +75,8 @@ impl KeyVerifier {
         let snapshot = live.load_full();
         let last_used = LastUsed::new(snapshot.config.last_used.max_ids);
         let refresh = RefreshThrottle::new(snapshot.config.keyring.refresh_interval.0);
-        KeyVerifier { live, metrics, behind, imported, last_used, refresh }
+        let reading_imported = Mutex::default();
+        KeyVerifier { live, metrics, behind, imported, reading_imported, last_used, refresh }
     }
 
     /// The one credential of a request. In Basic it is the half that looks like an API key, or like an imported one.

@@ -40,6 +40,7 @@ pub(crate) fn read_imported_keys(
     config: &Config,
     read_log: &dyn Fn() -> Result<(), StoreError>,
 ) -> Result<(), ImportedKeysError> {
+    let _turn = known.read_alone();
     let (end, table) = (store.imported_end()?, known.table());
     if end.place >= table.place() && end.changes == table.changes() {
         catch_up(&table, end.place, (store, config), &table, read_log)?;

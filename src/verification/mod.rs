@@ -20,6 +20,7 @@ mod ending;
 mod imported;
 mod imported_keys;
 mod old_system;
+mod piece_of_a_key;
 mod presented;
 mod stale;
 mod unknown;
@@ -40,7 +41,7 @@ pub(crate) use self::{
     ending::{EndingError, Ids, PendingIds, decide_ending},
     imported_keys::{ImportedKeysError, importing_realms, read_imported_keys},
     old_system::{Learned, OldSystem},
-    presented::{is_nearly_a_key, meant},
+    presented::{halves, is_nearly_a_key, meant},
     stale::Stale,
     unknown::{PendingDigest, PendingOldSystem},
     wanted::Wanted,

@@ -14,6 +14,7 @@ mod readiness;
 mod realms;
 mod secret_halves;
 mod self_revoke;
+mod unread_imports;
 mod verify;
 
 use std::sync::Arc;

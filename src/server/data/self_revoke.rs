@@ -7,8 +7,9 @@ use axum::{
     extract::{Request, State},
     http::StatusCode,
 };
-use bulla::layer::Credential;
+use bulla::{ApiKey, layer::Credential};
 
+use super::unread_imports::read_imported;
 use crate::{
     action::{Actor, revoke::RevokeContext},
     api::{
@@ -79,7 +80,14 @@ pub(super) async fn self_revoke(
     let snapshot = door.enter();
     // In any realm: its holder sends it as to the API.
     let rules = snapshot.config.credential_rules(&snapshot.config.all_realms());
-    let text = match app.verification.credential(&snapshot, &headers, &rules) {
+    let mut credential = app.verification.credential(&snapshot, &headers, &rules);
+    let mut unread = Ok(());
+    if matches!(&credential, Credential::One(text) if text.expose().parse::<ApiKey>().is_err()) {
+        unread = read_imported(&app).await;
+        // In Basic it is the half that is known.
+        credential = app.verification.credential(&snapshot, &headers, &rules);
+    }
+    let text = match credential {
         Credential::One(text) => text,
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
@@ -90,7 +98,10 @@ pub(super) async fn self_revoke(
         Err(EndingError::RealmUnknown(_) | EndingError::VersionUnknown(_)) => return Err(Problem::no_such_key()),
         Err(EndingError::VersionNotLoaded(_) | EndingError::Unchecked) => return Err(Problem::could_not_tell()),
     };
-    let id = *ids.first().ok_or_else(Problem::no_such_key)?;
+    let Some(id) = ids.first().copied() else {
+        unread?;
+        return Err(Problem::no_such_key());
+    };
     let address = client_address::behind_gateway(&snapshot.config.data, peer, &headers);
     let actor = Actor::api_key(id, address.or(peer.0.map(|peer| peer.ip())));
     let worker = Arc::clone(&app);
@@ -102,6 +113,8 @@ pub(super) async fn self_revoke(
         Ok::<_, Problem>(taken)
     });
     let mut taken = taken.await??;
+    // It may be another key as well.
+    unread?;
     let Some(wait) = wait else { return Ok((StatusCode::OK, Json(taken))) };
     let goal = propagation::log_of(&app, clock::now());
     let propagation = match app.fleet.holders.try_acquire() {

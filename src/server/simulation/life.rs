@@ -92,7 +92,7 @@ impl World {
         self.clock_of(By::Process(at));
         let change = self.model.changes;
         let Some(up) = &self.processes[at].up else { return Ok(()) };
-        let imported = housekeeping::follow_imported(&up.node);
+        let imported = up.node.follow_imported();
         let written = if self.random.chance(30) { housekeeping::write_uses(&up.node) } else { Ok(()) };
         self.take_in(&guest);
         self.tell(format!("{} looks at the log", self.processes[at].name));

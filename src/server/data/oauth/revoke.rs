@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use bulla::ApiKeyId;
+use bulla::{ApiKey, ApiKeyId};
 
 use super::{NO_STORE, OauthProblem, OauthRequest, ask};
 use crate::{
@@ -21,16 +21,16 @@ use crate::{
     clock,
     scope::Scope,
     server::{
-        App, auth::Permission, blocking, core::Door, extract::Query, key_verifier::KeyVerifier, listener::Peer,
-        problem::Problem, propagation, put_in_force::put_in_force, snapshot::Snapshot,
+        App, auth::Permission, blocking, core::Door, data::unread_imports::read_imported, extract::Query,
+        listener::Peer, problem::Problem, propagation, put_in_force::put_in_force, snapshot::Snapshot,
     },
     tls::ClientCertificate,
-    verification::{is_nearly_a_key, meant},
+    verification::{EndingError, halves, is_nearly_a_key, meant},
 };
 
 /// The client has to know that nothing was revoked: what it holds is most of a key that may be good.
-const NEARLY: &str = "`token` is not an API key, and holds one or a part of one: send the key alone, whole and as it \
-    was issued. A key of which there is only the id is revoked on the admin plane (`DELETE /v1/api-keys/{id}`)";
+const NEARLY: &str = "`token` is not an API key, and holds one or what may be a part of one: send the key alone, whole \
+    and as it was issued. A key of which there is only the id is revoked on the admin plane (`DELETE /v1/api-keys/{id}`)";
 
 /// Revokes an API key (RFC 7009).
 ///
@@ -64,7 +64,7 @@ pub(in crate::server::data) async fn revoke(
     let one: Vec<_> = realms.iter().map(|realm| Permission::in_realm(Scope::Revoke, *realm)).collect();
     let OauthRequest { caller, form, .. } = ask(door, &headers, client.as_ref(), peer, request, &one).await?;
     let RevocationRequest { token } = form.parse()?;
-    let ids = find(&app.verification, caller.snapshot(), &token).await?;
+    let Found { ids, rest } = find(&app, caller.snapshot(), &token).await?;
     for id in &ids {
         caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     }
@@ -80,6 +80,7 @@ pub(in crate::server::data) async fn revoke(
         });
         revoked.await??;
     }
+    rest?;
     if let Some(wait) = wait {
         let goal = propagation::log_of(&app, clock::now());
         let propagation = propagation::reached_by_all(&app, goal, wait.0).await;
@@ -90,17 +91,45 @@ pub(in crate::server::data) async fn revoke(
     Ok((StatusCode::OK, [NO_STORE]).into_response())
 }
 
-/// The keys that the token is. Empty where it is none, and never where it may be one.
-async fn find(verification: &KeyVerifier, snapshot: &Snapshot, token: &str) -> Result<Vec<ApiKeyId>, Problem> {
-    for text in meant(token) {
-        let ids = verification.keys_to_end(snapshot, text).await;
-        let ids = ids.map_err(|error| Problem::not_told(error.to_string()))?;
+/// What a token is.
+struct Found {
+    /// The keys. Where there is none and nothing is open, the token never was a key.
+    ids: Vec<ApiKeyId>,
+    /// An error where it may be further keys.
+    rest: Result<(), Problem>,
+}
+
+async fn find(app: &Arc<App>, snapshot: &Snapshot, token: &str) -> Result<Found, Problem> {
+    let texts = meant(token);
+    let is_own = matches!(texts[..], [text] if text.parse::<ApiKey>().is_ok());
+    let mut rest = if is_own { Ok(()) } else { read_imported(app).await };
+    for text in texts {
+        let ids = app.verification.keys_to_end(snapshot, text).await.map_err(not_told)?;
         if !ids.is_empty() {
-            return Ok(ids);
+            return Ok(Found { ids, rest });
         }
     }
-    match is_nearly_a_key(token, &snapshot.config.all_realms()) {
-        true => Err(Problem::bad_request(NEARLY)),
-        false => Ok(Vec::new()),
+    // Either half of Basic may be the key, and both of them may be one.
+    let (halves, mut ids) = (halves(token), Vec::new());
+    for half in &halves {
+        match app.verification.keys_to_end(snapshot, half).await {
+            Ok(found) => ids.extend(found),
+            Err(error) => rest = rest.and(Err(not_told(error))),
+        }
     }
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        rest?;
+        let realms = snapshot.config.all_realms();
+        if is_nearly_a_key(token, &realms) || halves.iter().any(|half| is_nearly_a_key(half, &realms)) {
+            return Err(Problem::bad_request(NEARLY));
+        }
+        rest = Ok(());
+    }
+    Ok(Found { ids, rest })
+}
+
+fn not_told(error: EndingError) -> Problem {
+    Problem::not_told(error.to_string())
 }

@@ -195,3 +195,30 @@ fn a_rotation_goes_through_with_a_new_export_and_without_a_restart() {
     let edge = folder.start();
     assert!(is_refused(&edge, &first) && is_active(&edge, &second));
 }
+
+#[test]
+fn exports_and_credentials_are_read_whatever_the_configuration_looks_like() {
+    let deployment = Deployment::new();
+    let folder = Edge::new(&deployment, &["https://later"], &["live"]);
+    let (node, edge) = started(&deployment, &folder);
+    let first = deployment.issue_text("live", &[]);
+    assert!(is_active(&edge, &first));
+    let text = std::fs::read_to_string(folder.file("bulla.toml")).expect("the configuration");
+    let broken = |edge: &Server| ready(edge).1.contains("bulla.toml");
+    std::fs::write(folder.file("bulla.toml"), format!("garbage = [\n{text}")).expect("written");
+    edge.until("that it is told", broken);
+
+    deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+    deployment.keyring(&["activate", "2"]);
+    let second = deployment.issue_text("live", &[]);
+    folder.export(&deployment, "live");
+    // Without this one the edge would lose the feed with version 1.
+    folder.secret_file("feed-api.key", &deployment.issue_text("bulla", &["--scope", "feed"]));
+    edge.until("the new export", |edge| is_active(edge, &second));
+    let compromised = node.admin.post("/v1/keyring/versions/1/compromise", &json!({}));
+    assert_eq!(compromised.status, 200, "{}", compromised.body);
+    edge.until("the compromise", |edge| is_refused(edge, &first));
+    assert!(broken(&edge) && is_active(&edge, &second));
+    std::fs::write(folder.file("bulla.toml"), text).expect("written");
+    edge.until("the recovery", |edge| ready(edge) == (true, "[]".to_owned()));
+}

@@ -172,6 +172,47 @@ fn a_rotation_that_fails_holds_no_compromise_up() {
 }
 
 #[test]
+fn a_compromise_is_in_force_whatever_the_configuration_looks_like() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let active = |key: &str| server.data.post("/v1/verify", &json!({"api_key": key})).json()["active"] == true;
+    let text = std::fs::read_to_string(deployment.file("bulla.toml")).expect("the configuration");
+    // What another process on the same keyring goes by.
+    std::fs::write(deployment.file("good.toml"), &text).expect("written");
+    for (version, (from, to, told)) in [
+        ("[keyring]\n", "garbage = [\n[keyring]\n", "bulla.toml"),
+        ("\"file:keyring.toml\"", "\"file:gone.toml\"", "gone.toml"),
+        ("\"file:keyring-mac.key\"", "\"file:gone.key\"", "gone.key"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (version, next) = ((version + 1).to_string(), version as u32 + 2);
+        let key = deployment.issue_text("live", &[]);
+        server.until("the key", |_| active(&key));
+        deployment.keyring(&["stage", "--source", &deployment.new_master(next)]);
+        deployment.configure(from, to);
+        let is_told = |server: &Server| {
+            let ready = server.data.get("/readyz");
+            let degraded = &ready.json()["degraded"][0];
+            ready.status == 200
+                && degraded["what"] == "keyring"
+                && degraded["detail"].as_str().is_some_and(|detail| detail.contains(told))
+        };
+        server.until("that it is told", is_told);
+        let next = next.to_string();
+        let compromise = ["keyring", "compromise", &version, "--successor", &next, "--yes", "--config", "good.toml"];
+        deployment.run(&compromise).ok();
+        server.within("the compromise", |_| !active(&key));
+        server.until("that it is told still", is_told);
+        assert_eq!(server.metric("bulla_keyring_refresh_failing"), 1);
+        std::fs::write(deployment.file("bulla.toml"), &text).expect("written");
+        server.until("the recovery", |server| server.data.get("/readyz").json()["degraded"] == json!([]));
+        assert!(!active(&key));
+    }
+}
+
+#[test]
 fn a_realm_that_a_changed_file_lacks_is_told() {
     let deployment = Deployment::new();
     deployment.configure("[realms.test]\n", "[realms.test]\n\n[realms.gone]\n");

@@ -77,6 +77,30 @@ impl Reload {
 impl What {
     /// Reads everything again. A file that cannot be read stays as it was.
     fn look(&self) -> Result<(), String> {
+        // No file is read while the follower is held up by it.
+        let (parts, exports) = self.follower.parts();
+        // Exports and credentials are read whatever the configuration looks like: without them the edge would hear of
+        // no new version, and in the end of no revocation.
+        let (config, error) = match self.changed_config() {
+            Ok(config) => (config, None),
+            Err(error) => (parts.config.clone(), Some(error)),
+        };
+        let follow = follow_of(&config).map_err(|error| error.to_string())?.clone();
+        parts.config.warn_of_lost(&config);
+        let (parts, failed) = parts.reload(config.clone());
+        let mut failed: Vec<String> = error.into_iter().chain(failed).collect();
+        match open_sources::open_all(&follow) {
+            Ok(opened) => opened.into_iter().zip(self.sources.iter()).for_each(|(new, old)| old.store(Arc::new(new))),
+            Err(error) => failed.push(error.to_string()),
+        }
+        self.core.metrics.certificates(parts.tls.expiries());
+        self.follower.put(parts, read_exports(&config, &follow, &self.key, exports));
+        self.core.check_certificates();
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+    }
+
+    /// The configuration as it is in its file now.
+    fn changed_config(&self) -> Result<Config, String> {
         let running = &self.core.config;
         let mut config = deployment::load(&self.config).map_err(|error| error.to_string())?;
         config.listen_as(running);
@@ -93,19 +117,8 @@ impl What {
                     .to_owned(),
             );
         }
-        config.follow = Some(follow.clone());
-        // No file is read while the follower is held up by it.
-        let (parts, exports) = self.follower.parts();
-        parts.config.warn_of_lost(&config);
-        let (parts, mut failed) = parts.reload(config.clone());
-        match open_sources::open_all(&follow) {
-            Ok(opened) => opened.into_iter().zip(self.sources.iter()).for_each(|(new, old)| old.store(Arc::new(new))),
-            Err(error) => failed.push(error.to_string()),
-        }
-        self.core.metrics.certificates(parts.tls.expiries());
-        self.follower.put(parts, read_exports(&config, &follow, &self.key, exports));
-        self.core.check_certificates();
-        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+        config.follow = Some(follow);
+        Ok(config)
     }
 
     /// The files whose content counts.

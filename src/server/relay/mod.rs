@@ -183,16 +183,27 @@ impl Reload {
     }
 }
 
-/// The parts as they are now, put in force.
+/// The parts as they are now, put in force. Certificates are read whatever the configuration looks like.
 fn look(before: &EdgeParts, path: &Path, core: &Core, live: &Live) -> Result<EdgeParts, String> {
-    let mut config = deployment::load(path).map_err(|error| error.to_string())?;
-    config.listen_as(&core.config);
+    let (config, error) = match changed_config(path, core) {
+        Ok(config) => (config, None),
+        Err(error) => (before.config.clone(), Some(error)),
+    };
     let follow = follow_of(&config).map_err(|error| error.to_string())?.clone();
     let (parts, failed) = before.reload(config);
+    let failed: Vec<String> = error.into_iter().chain(failed).collect();
     core.metrics.certificates(parts.tls.expiries());
     live.put_loaded(loaded(&parts, &follow, &core.metrics));
     core.check_certificates();
     if failed.is_empty() { Ok(parts) } else { Err(failed.join("; ")) }
+}
+
+/// The configuration as it is in its file now, which is still a relay's.
+fn changed_config(path: &Path, core: &Core) -> Result<Config, String> {
+    let mut config = deployment::load(path).map_err(|error| error.to_string())?;
+    config.listen_as(&core.config);
+    follow_of(&config).map_err(|error| error.to_string())?;
+    Ok(config)
 }
 
 /// The state of a verifier that has no key: nothing is verified here.

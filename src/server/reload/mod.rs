@@ -1,12 +1,13 @@
 //! Reloads keyring, configuration and certificates. A part that cannot be loaded again stays in force as it was.
 //!
 //! `trigger.rs` decides when to look. A look has two parts, each on a thread of its own. The first puts configuration
-//! and keyring in force, with the keys that are loaded (`publish.rs`). The second asks key sources, and takes the next
-//! step of rotation (`sources.rs`). While one hangs the other goes on, and `/readyz` shows it.
+//! and keyring in force, with the keys that are loaded (`first.rs`, `publish.rs`). The second asks key sources, and takes
+//! the next step of rotation (`sources.rs`). While one hangs the other goes on, and `/readyz` shows it.
 //!
 //! An edge and a relay have no keyring, and look at their files alone (`file_looks.rs`).
 
 mod file_looks;
+mod first;
 mod job;
 mod publish;
 mod sources;
@@ -36,6 +37,8 @@ struct FirstOutcome {
     failed: Vec<String>,
     /// The document may be under another MAC key than the loaded one.
     wants_mac_key: bool,
+    /// Whether configuration and keyring could be read. Otherwise those in force count.
+    loaded: bool,
 }
 
 /// The work of the second part.

@@ -95,8 +95,22 @@ impl Reloader {
     /// The same with the newest configuration.
     pub(crate) fn publish_again(&self) -> Result<Published, DeploymentError> {
         let _one_at_a_time = lock(&self.reloading);
-        let config = lock(&self.wanted).clone();
+        let config = self.wanted();
         self.publish_alone(config)
+    }
+
+    /// The newest configuration that could be loaded.
+    pub(crate) fn wanted(&self) -> Config {
+        lock(&self.wanted).clone()
+    }
+
+    /// Keeps the configuration in force instead of this one, whose keyring cannot be read: once it was in force, no
+    /// change of the keyring would be seen.
+    pub(crate) fn abandon(&self, config: &Config) {
+        let mut wanted = lock(&self.wanted);
+        if *wanted == *config {
+            wanted.clone_from(&self.live.load().config);
+        }
     }
 
     fn publish_alone(&self, config: Config) -> Result<Published, DeploymentError> {

@@ -38,11 +38,11 @@ pub(super) fn take(
     seen: &ReloadMemory,
     retries: bool,
 ) -> LookOutcome {
-    let FirstOutcome { mut changed, mut failed, wants_mac_key } = first;
-    let mut loaded = true;
+    let FirstOutcome { mut changed, mut failed, wants_mac_key, mut loaded } = first;
     // A source that failed before is asked again, or a look that does not ask it would report success.
     let again = trigger.asks_all() || retries;
     if wants_mac_key || again {
+        let wanted = node.reloader.wanted();
         let asked = node.reloader.ask_mac_key().and_then(|()| node.reloader.publish_again());
         match asked {
             Ok(published) => {
@@ -50,7 +50,10 @@ pub(super) fn take(
                 failed.extend(published.failed);
             }
             Err(error) => {
-                loaded = !wants_mac_key;
+                if wants_mac_key {
+                    loaded = false;
+                    node.reloader.abandon(&wanted);
+                }
                 failed.push(error.to_string());
             }
         }
@@ -71,7 +74,7 @@ pub(super) fn take(
         Err(error) => failed.push(format!("automatic rotation: {error}")),
     }
     warn_of_budgets(node, seen);
-    if loaded && (changed || again) {
+    if changed || (loaded && again) {
         record(node, trigger);
     }
     LookOutcome { trigger, loaded, changed, failed }

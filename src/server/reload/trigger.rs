@@ -3,7 +3,6 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use bulla::keyring::KeyringError;
 use tokio::{
     signal::unix::Signal,
     sync::watch,
@@ -11,14 +10,13 @@ use tokio::{
 };
 
 use super::{
-    FirstOutcome, LookOutcome, SecondPart, Trigger,
+    FirstOutcome, LookOutcome, SecondPart, Trigger, first,
     job::{Job, end_of},
     sources::{self, ReloadMemory},
 };
 use crate::{
     action::rotation,
     clock,
-    deployment::{self, DeploymentError},
     server::{
         Node,
         file_watch::{self as files, ConfigFile, FileStamps, Watch},
@@ -41,7 +39,7 @@ pub(in crate::server) struct ReloadLoop {
     before: Arc<FileStamps>,
     retry: Option<(Instant, Duration)>,
     /// The first part of a look, and the reason for the next one.
-    publishing: Option<Job<Result<FirstOutcome, DeploymentError>>>,
+    publishing: Option<Job<Result<FirstOutcome, String>>>,
     publish_next: Option<Trigger>,
     /// The second part, and the next one.
     asking: Option<Job<LookOutcome>>,
@@ -117,22 +115,18 @@ impl ReloadLoop {
             return;
         }
         let (node, config) = (Arc::clone(&self.node), self.config.clone());
-        self.publishing = Some(Job::start(trigger, move || {
-            let mut config = deployment::load(&config)?;
-            config.listen_as(&node.config);
-            let (changed, failed, wants_mac_key) = match node.reloader.publish(Some(config)) {
-                Ok(published) => (published.changed, published.failed, false),
-                Err(DeploymentError::Keyring(KeyringError::MacWrong)) => (false, Vec::new(), true),
-                Err(error) => return Err(error),
-            };
-            Ok(FirstOutcome { changed, failed, wants_mac_key })
-        }));
+        self.publishing = Some(Job::start(trigger, move || first::take(&node, &config)));
     }
 
-    fn published(&mut self, trigger: Trigger, published: Option<Result<FirstOutcome, DeploymentError>>) {
+    fn published(&mut self, trigger: Trigger, published: Option<Result<FirstOutcome, String>>) {
         match published {
-            Some(Ok(first)) => self.ask(SecondPart { trigger, first }),
-            Some(Err(error)) => self.finish(failed_look(trigger, error.to_string())),
+            Some(Ok(first)) => {
+                // It shows while the second part hangs, too.
+                self.failed = Some(first.failed.join("; ")).filter(|failed| !failed.is_empty()).or(self.failed.take());
+                self.report_health();
+                self.ask(SecondPart { trigger, first });
+            }
+            Some(Err(error)) => self.finish(failed_look(trigger, error)),
             None => self.finish(failed_look(trigger, DEFECT.to_owned())),
         }
         if let Some(next) = self.publish_next.take() {
@@ -166,6 +160,9 @@ impl ReloadLoop {
         if loaded && (changed || trigger.asks_all() || self.retry.is_some()) {
             let serial = self.node.snapshot().document.serial();
             tracing::info!(?trigger, serial, "keyring and configuration loaded");
+        } else if changed {
+            let serial = self.node.snapshot().document.serial();
+            tracing::info!(?trigger, serial, "changes loaded in part: the rest stays in force as it was");
         }
         self.node.metrics.refreshed(error.is_none());
         self.retry = error.as_ref().map(|error| {

@@ -83,13 +83,13 @@ impl Change {
     ) -> Result<Changed, DeploymentError> {
         let sources = &deployment.sources;
         let change = |document: &mut KeyringDocument| {
-            let warning = self.not_everywhere(deployment, document, now)?;
+            let early = self.not_everywhere(deployment, document, now)?;
             let lacking = self.not_loaded(deployment, store, now)?;
-            let warning = warning.into_iter().chain(lacking).reduce(|one, other| format!("{one}; {other}"));
+            let mut warnings: Vec<String> = early.into_iter().chain(lacking).collect();
             let version = match self {
                 Change::Stage(stage) => {
                     let version = stage.apply(document, sources, now)?;
-                    document.refuse_mac_key(version, &deployment.config.keyring.mac_source, sources)?;
+                    warnings.extend(deployment.refuse_shared_key(document, version)?);
                     version
                 }
                 Change::Activate(version, activate) => {
@@ -109,6 +109,10 @@ impl Change {
                 }
                 Change::Rewrap(version, rewrap) => {
                     rewrap.apply(*version, document, sources)?;
+                    // A source may be removed whatever the key is.
+                    if !rewrap.add.is_empty() {
+                        warnings.extend(deployment.refuse_shared_key(document, *version)?);
+                    }
                     *version
                 }
                 Change::Limit(version, limit) => {
@@ -118,15 +122,16 @@ impl Change {
                     *version
                 }
             };
-            Ok((version, warning))
+            Ok((version, warnings))
         };
-        let record = |document: &KeyringDocument, (version, _): &(KeyVersion, Option<String>)| {
+        let record = |document: &KeyringDocument, (version, _): &(KeyVersion, Vec<String>)| {
             actor.record(now, self.name(), Some(version.to_string()), self.detail(document))
         };
-        let (document, (version, warning)) = deployment.change_keyring(store, self.asks_sources(), change, record)?;
+        let (document, (version, warnings)) = deployment.change_keyring(store, self.asks_sources(), change, record)?;
         let state = document.version(version).map_or(VersionState::Destroyed, |record| record.state);
         tracing::info!(%version, %state, serial = document.serial(), "keyring changed");
-        let mut changed = Changed { version, state, serial: document.serial(), warning, propagation: None };
+        let mut changed = Changed { version, state, serial: document.serial(), warning: None, propagation: None };
+        changed.warn(warnings);
         changed.warn(self.remarks(version, &document, deployment));
         Ok(changed)
     }

@@ -165,6 +165,9 @@ fn of_keyring(error: &KeyringError) -> Option<String> {
         KeyringError::Source { error, .. } if error.kind() == SourceErrorKind::Untrusted => {
             "`keyring.trusted_sources` in the configuration lists the sources that a keyring may name".to_owned()
         }
+        KeyringError::MasterAsPepper { version, .. } => {
+            format!("`bulla keyring destroy {version}` removes a version under which nothing was issued")
+        }
         KeyringError::MacWrong => "only `bulla keyring` may change the keyring".to_owned(),
         _ => return None,
     })

@@ -71,6 +71,11 @@ pub(crate) enum DeploymentError {
          whether every verifier has it; compare `keyring_serial` in the /readyz of all services before you activate it"
     )]
     StagedAhead { version: KeyVersion, staged_at: Timestamp, now: Timestamp },
+    #[error(
+        "the master key of version {version} is a key of {setting} as well: every purpose needs its own key, so stage a version with \
+         another one"
+    )]
+    SharedKey { version: KeyVersion, setting: &'static str },
     #[error("feed.signing_key: {0}")]
     FeedKey(SourceError),
     #[error("an export is signed by the feed's key, which edges trust, and feed.signing_key is not set: set it")]

@@ -5,6 +5,7 @@ mod error;
 mod keyring_change;
 mod keyring_file;
 mod new_file;
+mod purposes;
 
 use std::{
     collections::HashMap,

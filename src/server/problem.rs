@@ -76,6 +76,7 @@ impl From<DeploymentError> for Problem {
             DeploymentError::NotEverywhere { .. }
             | DeploymentError::NotLoaded { .. }
             | DeploymentError::StagedAhead { .. } => Problem::conflict(detail),
+            DeploymentError::SharedKey { .. } => Problem::bad_request(detail),
             DeploymentError::Keyring(error) => match error {
                 KeyringError::Unknown(_) => Problem::unknown_version(detail),
                 KeyringError::IllegalMove { .. } | KeyringError::SameMaster { .. } => Problem::conflict(detail),

@@ -283,3 +283,101 @@ fn the_seal_budget_is_counted_shown_and_kept() {
     deployment.issue("live", &[]);
     assert_eq!(deployment.keyring(&["show"])["versions"][1]["seal_budget"], json!(null), "suite 2 has none");
 }
+
+/// Stages `source` as nothing checked it: as an older version of the command did.
+fn stage_unchecked(deployment: &Deployment, source: &str) {
+    let path = deployment.file("keyring.toml");
+    let sources = bulla::source::Sources::new(deployment.path());
+    let mac: bulla::source::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
+    let text = std::fs::read_to_string(&path).expect("the keyring");
+    let mut document = bulla::keyring::KeyringDocument::parse(&text, &mac, &sources).expect("a keyring");
+    let record = bulla::keyring::SourceRecord { uri: source.parse().expect("a URI"), wrapped: None };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
+    document.stage(bulla::keyring::Suite::default(), vec![record], &sources, now).expect("staged");
+    let key = bulla::keyring::MacKey::open(&mac, &sources, document.id()).expect("the MAC key");
+    std::fs::write(&path, document.render(&key).expect("a document")).expect("written");
+}
+
+#[test]
+fn a_key_of_another_purpose_is_no_master_key() {
+    let deployment = Deployment::new();
+    deployment.new_master(9);
+    let key = std::fs::read_to_string(deployment.file("master-9.key")).expect("a key");
+    deployment.secret_file("assertion.key", &key);
+    let text = std::fs::read_to_string(deployment.file("bulla.toml")).expect("the configuration");
+    let text = text
+        .replace("signing_keys = []", "signing_keys = [\"file:assertion.key\"]")
+        .replace("audience = \"\"", "audience = \"shop\"")
+        .replace("issuer = \"\"", "issuer = \"bulla\"");
+    std::fs::write(deployment.file("bulla.toml"), text).expect("written");
+    let server = Server::start(&deployment);
+    // By its bytes, under whatever name.
+    std::fs::copy(deployment.file("pepper-1.key"), deployment.file("copy.key")).expect("copied");
+    for (file, setting) in [
+        ("pepper-1.key", "pepper.sources"),
+        ("copy.key", "pepper.sources"),
+        ("feed-signing.key", "feed.signing_key"),
+        ("assertion.key", "assertion.signing_keys"),
+        ("master-9.key", "assertion.signing_keys"),
+    ] {
+        let source = format!("file:{file}");
+        let refused = deployment.run(&["keyring", "stage", "--source", &source]);
+        assert!(refused.code == 2 && refused.err.contains(setting), "{file}: {}", refused.err);
+        let refused = server.admin.post("/v1/keyring/versions", &json!({"sources": [source]}));
+        assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-request"), "{}", refused.body);
+        assert!(refused.body.contains(setting), "{file}: {}", refused.body);
+    }
+    assert_eq!(states(&deployment), ["active"]);
+
+    // What cannot be compared must not delay a rotation.
+    let (pepper, away) = (deployment.file("pepper-1.key"), deployment.file("away.key"));
+    std::fs::rename(&pepper, &away).expect("away");
+    let staged = deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+    assert!(staged["warning"].as_str().is_some_and(|told| told.contains("pepper.sources")), "{staged}");
+    std::fs::rename(&away, &pepper).expect("back");
+    let staged = deployment.keyring(&["stage", "--source", &deployment.new_master(3)]);
+    assert_eq!(staged["warning"], json!(null));
+}
+
+#[test]
+fn a_master_key_of_another_purpose_is_told_and_ends_with_its_version() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    stage_unchecked(&deployment, "file:pepper-1.key");
+    stage_unchecked(&deployment, "file:feed-signing.key");
+    server.until("the word of it", |server| {
+        let degraded = server.data.get("/readyz").json()["degraded"].to_string();
+        let all = ["version 2 is a key of pepper.sources", "version 3 is a key of feed.signing_key"];
+        all.iter().all(|told| degraded.contains(told))
+    });
+    server.stop();
+    std::fs::copy(deployment.file("pepper-1.key"), deployment.file("copy.key")).expect("copied");
+    let rewrapped = deployment.run(&["keyring", "rewrap", "2", "--add", "file:copy.key"]);
+    assert!(rewrapped.code == 2 && rewrapped.err.contains("pepper.sources"), "{}", rewrapped.err);
+    let doctor = deployment.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.out.contains("version 3 is a key of feed.signing_key"), "{}", doctor.out);
+    let started = deployment.run(&["serve"]);
+    assert!(started.code == 2 && started.err.contains("`bulla keyring destroy 2`"), "{}", started.err);
+    deployment.keyring(&["destroy", "2"]);
+    deployment.keyring(&["destroy", "3"]);
+    deployment.run(&["doctor"]).ok();
+    let server = Server::start(&deployment);
+    server.until("that all is well", |server| server.data.get("/readyz").json()["degraded"] == json!([]));
+    deployment.issue("live", &["--secret"]);
+}
+
+#[test]
+fn automatic_rotation_takes_no_key_of_another_purpose() {
+    let deployment = Deployment::new();
+    deployment.configure("refresh_interval = \"60s\"", "refresh_interval = \"1s\"");
+    deployment.configure(
+        "automatic = false\nevery = \"90d\"\nsources = []",
+        "automatic = true\nevery = \"1s\"\nsources = [\"file:pepper-1.key\"]",
+    );
+    let server = Server::start(&deployment);
+    server.until("the word of it", |server| {
+        let degraded = server.data.get("/readyz").json()["degraded"].to_string();
+        degraded.contains("automatic rotation") && degraded.contains("pepper.sources")
+    });
+    assert_eq!(states(&deployment), ["active"]);
+}

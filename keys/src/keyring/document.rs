@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     KeyVersion, KeyringError, KeyringId, MacKey, VersionRecord, VersionState,
-    mac::{self, MacTable, Signed},
+    mac::{MacTable, Signed},
 };
 use crate::source::{SourceUri, Sources};
 
@@ -138,19 +138,6 @@ impl KeyringDocument {
         let mut text = format!("{HEADER}{body}\n[mac]\n");
         key.sign(self.id, &mut text)?;
         Ok(text)
-    }
-
-    /// Refuses a version whose master key is the one that `mac_source` holds, which authenticates the document.
-    pub fn refuse_mac_key(
-        &self,
-        number: KeyVersion,
-        mac_source: &SourceUri,
-        sources: &Sources,
-    ) -> Result<(), KeyringError> {
-        let record = self.version(number).ok_or(KeyringError::Unknown(number))?;
-        let source = mac::open_source(mac_source, sources, self.id)?;
-        let same = self.check_value(&*source, number)? == record.key_check_value;
-        if same { Err(KeyringError::MacKeyAsMaster(number)) } else { Ok(()) }
     }
 
     fn check(&self) -> Result<(), KeyringError> {

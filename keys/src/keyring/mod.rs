@@ -37,6 +37,7 @@ mod loaded;
 mod mac;
 mod memory;
 mod moves;
+mod purposes;
 mod record;
 mod remarks;
 mod rewrap;

@@ -43,27 +43,20 @@ impl Pepper {
         key.map(|key| Pepper { version, key }).map_err(|error| KeyringError::PepperSource { version, error })
     }
 
-    /// Refuses a source that holds one of the keyring's master keys, of whatever state: a thief of that key would have
-    /// the pepper as well. For the time when a pepper is set up, as it asks the source once for each key version.
+    /// Refuses a source that holds one of the keyring's master keys, of whatever state except destroyed: a thief of that
+    /// key would have the pepper as well. For the time when a pepper is set up, as it asks the source for each key
+    /// version.
     pub fn refuse_master_key(
         uri: &SourceUri,
         sources: &Sources,
         version: KeyVersion,
         document: &KeyringDocument,
     ) -> Result<(), KeyringError> {
-        let failed = |error| KeyringError::PepperSource { version, error };
-        let context = EncryptionContext { keyring: document.id(), version: None, wrapped: None };
-        let source = sources.open_configured(uri, context).map_err(failed)?;
-        for record in document.versions() {
-            let found = document.check_value(&*source, record.number).map_err(|error| match error {
-                KeyringError::Source { error, .. } => failed(error),
-                other => other,
-            })?;
-            if found == record.key_check_value {
-                return Err(KeyringError::MasterAsPepper { version: record.number, uri: uri.clone() });
-            }
+        let held = document.versions_held_by(uri, sources);
+        match held.map_err(|error| KeyringError::PepperSource { version, error })?.first() {
+            Some(master) => Err(KeyringError::MasterAsPepper { version: *master, uri: uri.clone() }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The version.

@@ -153,6 +153,11 @@ fn a_master_key_is_no_pepper() {
     assert_eq!(refuse("pepper.key"), Err(refused));
     let refused = KeyringError::MasterAsPepper { version: master(7), uri: fixture::uri("master-7.key") };
     assert_eq!(refuse("master-7.key"), Err(refused));
+    let mut destroyed = document.clone();
+    destroyed.destroy(master(8)).expect("should be destroyed");
+    let held = [&document, &destroyed]
+        .map(|document| document.versions_held_by(&fixture::uri("pepper.key"), &folder.sources()));
+    assert_eq!(held, [Ok(vec![master(8)]), Ok(vec![])], "a key that opens nothing any more");
     folder.key("pepper.key", &[9; 32]);
     assert_eq!(refuse("pepper.key"), Ok(()));
     assert!(matches!(refuse("missing.key"), Err(KeyringError::PepperSource { version, .. }) if version.number() == 1));

@@ -47,6 +47,7 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
     }
     check_clock(&document, now, report);
     check_sources(deployment, &document, report);
+    deployment.shared_keys(&document).into_iter().for_each(|shared| report.wrong("keyring", shared));
     check_other_keys(deployment, &document, report);
     check_pepper(deployment, &document, store, report);
 }

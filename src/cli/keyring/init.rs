@@ -42,7 +42,8 @@ impl Init {
         let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);
         let stage = Stage { sources: self.source, suite: self.suite };
         let version = stage.apply(&mut document, &deployment.sources, now)?;
-        document.refuse_mac_key(version, &deployment.config.keyring.mac_source, &deployment.sources)?;
+        // The keys of other purposes may be made later: the start compares them as well.
+        let _not_compared = deployment.refuse_shared_key(&document, version)?;
         document.activate(version, clock::seconds(now))?;
         deployment.write_new_keyring(&document)?;
         for warning in stage.remarks(version, &document, &deployment.sources) {

@@ -65,6 +65,10 @@ pub(super) fn take(
     let asked = node.reloader.ask_sources(if again { Reload::All } else { Reload::Missing });
     changed |= asked.changed;
     failed.extend(asked.failed);
+    if changed || again {
+        let (snapshot, deployment) = (node.snapshot(), node.reloader.deployment_of(node.snapshot().config.clone()));
+        failed.extend(deployment.shared_keys(&snapshot.document).iter().map(ToString::to_string));
+    }
     match rotate(node, seen) {
         Ok(None) => {}
         Ok(Some(published)) => {

@@ -58,11 +58,15 @@ impl Candidate {
 
     /// The bytes that the check compares: texts with the same ones are right or wrong together.
     pub(crate) fn counting(&self) -> &[u8] {
-        let sees_all = match &self.key.check {
+        if self.sees_all() { &self.hashed } else { &self.hashed[..self.hashed.len().min(BCRYPT_SEES)] }
+    }
+
+    /// Returns whether no other text is this key: some hashes see the beginning of a text alone.
+    pub(crate) fn sees_all(&self) -> bool {
+        match &self.key.check {
             Check::Fast { .. } => true,
             Check::Text(text) => self.string(text).is_ok_and(|hash| hash.sees_all()),
-        };
-        if sees_all { &self.hashed } else { &self.hashed[..self.hashed.len().min(BCRYPT_SEES)] }
+        }
     }
 
     /// KiB of memory that the check takes.

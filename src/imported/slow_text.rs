@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bulla::ApiKeyId;
+use bulla::{ApiKeyId, Realm};
 use zeroize::Zeroizing;
 
 use super::Set;
@@ -18,6 +18,11 @@ pub(crate) struct SlowText {
 impl SlowText {
     pub(super) fn new(set: Arc<Set>, prepared: Zeroizing<Vec<u8>>) -> Self {
         SlowText { set, prepared }
+    }
+
+    /// The realm of the set's keys.
+    pub(crate) fn realm(&self) -> Realm {
+        self.set.realm
     }
 
     /// An id for the whole set, by which attempts are counted. No key has it.

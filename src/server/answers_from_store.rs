@@ -47,7 +47,7 @@ impl Behind for FromStore {
     }
 
     fn slow_digest<'a>(&'a self, search: &'a DigestSearch) -> BoxFuture<'a, Option<Arc<[u8]>>> {
-        Box::pin(self.secrets.slow_digest(search.text(), |digest| search.finds(digest)))
+        Box::pin(self.secrets.slow_digest(search.text(), search.is_known_key(), |digest| search.finds(digest)))
     }
 
     fn ask_old_system<'a>(

@@ -8,7 +8,7 @@ use bulla::{
 };
 
 use super::{
-    Checked, DigestSearch, Learned, OldSystem, Question, Step, VerifierState, Wanted, digest_search::Digested,
+    Checked, DigestSearch, Learned, OldSystem, Question, Step, VerifierState, Wanted, digest_search::SlowSets,
     imported::candidates,
 };
 use crate::imported::Candidate;
@@ -17,7 +17,7 @@ use crate::imported::Candidate;
 pub(crate) type Ids = Result<Vec<ApiKeyId>, EndingError>;
 
 /// Why it is not known which keys a text is: one of them may be accepted elsewhere, or later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EndingError {
     /// Nothing here opens keys of its realm.
     #[error(
@@ -42,15 +42,21 @@ pub(crate) enum EndingError {
     /// A hash could not be computed, or an old system could not be asked.
     #[error("the API key could not be verified just now: try again")]
     Unchecked,
+    /// It is these keys, which are to be ended, and may be others.
+    #[error(
+        "the API key is revoked where it was found, and may be another key as well, which could not be verified just \
+         now: try again"
+    )]
+    Partly(Vec<ApiKeyId>),
 }
 
 /// A search that waits for an answer. Each kind goes on with an answer of its own.
 pub(crate) enum PendingIds {
     /// Stored hashes tell.
     Hash(PendingIdsHash),
-    /// No key in memory is the text, and slow digests may find one.
+    /// Slow digests may find one more.
     Digest(PendingIdsDigest),
-    /// Nor did these, and an old system may know the text. What it accepts goes on record, so that it can be ended.
+    /// No key on record is the text, and an old system may know the text. What it accepts goes on record, so that it can be ended.
     OldSystem(PendingIdsOldSystem),
 }
 
@@ -63,7 +69,7 @@ pub(crate) struct PendingIdsHash {
 /// A search that waits for a slow digest.
 pub(crate) struct PendingIdsDigest {
     search: DigestSearch,
-    unrecorded: Unrecorded,
+    rest: Rest,
 }
 
 /// A search that waits for an old system.
@@ -78,8 +84,9 @@ struct Rest {
     candidates: Vec<Candidate>,
     found: Vec<ApiKeyId>,
     unchecked: bool,
-    /// Used where the text is none of the candidates.
-    slow: Option<DigestSearch>,
+    /// Whether one of those that were found is this text and no other one.
+    is_known_key: bool,
+    slow: SlowSets,
     unrecorded: Unrecorded,
 }
 
@@ -103,12 +110,11 @@ pub(crate) fn decide_ending(
         // In every set that has it: in another one it would be accepted.
         let mut candidates = candidates(state, text);
         candidates.reverse();
-        // A key of ours with something beside it is for nobody else's eyes, and what is on record is known already.
-        let is_asked_about = candidates.is_empty() && !ApiKey::is_within(text);
-        let old_systems = if is_asked_about { OldSystem::to_ask(state.old_systems, &realms, text) } else { Vec::new() };
+        // A key of ours with something beside it is for nobody else's eyes.
+        let is_ours = ApiKey::is_within(text);
+        let old_systems = if is_ours { Vec::new() } else { OldSystem::to_ask(state.old_systems, &realms, text) };
         let unrecorded = Unrecorded { old_systems, all_answered: true };
-        let slow = DigestSearch::begin(state.imported, text);
-        return Rest { candidates, found: Vec::new(), unchecked: false, slow, unrecorded }.next();
+        return Rest::of(candidates, SlowSets::of(state.imported, text), unrecorded).next();
     };
     // At the beginning of all times no key has expired and no version is past its end: all that is in time now, or by
     // another clock, opens, and is "not valid yet" at most.
@@ -139,13 +145,23 @@ fn opens(document: &KeyringDocument, version: u32) -> bool {
 }
 
 impl Rest {
+    fn of(candidates: Vec<Candidate>, slow: SlowSets, unrecorded: Unrecorded) -> Self {
+        Rest { candidates, found: Vec::new(), unchecked: false, is_known_key: false, slow, unrecorded }
+    }
+
     fn next(mut self) -> Step<Ids, PendingIds> {
-        match (self.candidates.pop(), self.slow.take()) {
-            (Some(asked), slow) => Step::Ask(PendingIds::Hash(PendingIdsHash { asked, rest: Rest { slow, ..self } })),
-            (None, _) if !self.found.is_empty() => Step::Done(Ok(self.found)),
-            (None, _) if self.unchecked => Step::Done(Err(EndingError::Unchecked)),
-            (None, Some(search)) => PendingIdsDigest { search, unrecorded: self.unrecorded }.ask(),
-            (None, None) => self.unrecorded.ask(),
+        if let Some(asked) = self.candidates.pop() {
+            return Step::Ask(PendingIds::Hash(PendingIdsHash { asked, rest: self }));
+        }
+        if let Some(search) = self.slow.next(self.is_known_key, |_| true) {
+            return Step::Ask(PendingIds::Digest(PendingIdsDigest { search, rest: self }));
+        }
+        match (self.found.is_empty(), self.unchecked || self.slow.remain(|_| true)) {
+            (false, false) => Step::Done(Ok(self.found)),
+            (false, true) => Step::Done(Err(EndingError::Partly(self.found))),
+            // It may be one of these keys, of which no old system has to be asked.
+            (true, true) => Step::Done(Err(EndingError::Unchecked)),
+            (true, false) => self.unrecorded.ask(),
         }
     }
 }
@@ -170,7 +186,10 @@ impl PendingIdsHash {
     /// Goes on with what it found out.
     pub(crate) fn resume(mut self, checked: Checked) -> Step<Ids, PendingIds> {
         match checked {
-            Checked::Right => self.rest.found.push(self.asked.key().id),
+            Checked::Right => {
+                self.rest.found.push(self.asked.key().id);
+                self.rest.is_known_key |= self.asked.sees_all();
+            }
             Checked::Wrong => {}
             Checked::Ended(_) | Checked::CouldNotTell => self.rest.unchecked = true,
         }
@@ -179,10 +198,6 @@ impl PendingIdsHash {
 }
 
 impl PendingIdsDigest {
-    fn ask(self) -> Step<Ids, PendingIds> {
-        Step::Ask(PendingIds::Digest(self))
-    }
-
     /// What the shell is to hash.
     pub(crate) fn search(&self) -> &DigestSearch {
         &self.search
@@ -190,16 +205,11 @@ impl PendingIdsDigest {
 
     /// Goes on with the digest; `None` where it could not be computed.
     pub(crate) fn resume(self, digest: Option<&[u8]>) -> Step<Ids, PendingIds> {
-        let PendingIdsDigest { search, unrecorded } = self;
-        match search.resume(digest) {
-            Digested::More(search) => PendingIdsDigest { search, unrecorded }.ask(),
-            Digested::All { found, .. } if !found.is_empty() => {
-                Step::Done(Ok(found.iter().map(|found| found.key().id).collect()))
-            }
-            // It may be one of these keys, of which no old system has to be asked.
-            Digested::All { all_tried: false, .. } => Step::Done(Err(EndingError::Unchecked)),
-            Digested::All { .. } => unrecorded.ask(),
-        }
+        let PendingIdsDigest { search, mut rest } = self;
+        let found = rest.slow.found(search, digest);
+        rest.is_known_key |= !found.is_empty();
+        rest.found.extend(found.iter().map(|found| found.key().id));
+        rest.next()
     }
 }
 
@@ -217,7 +227,7 @@ impl PendingIdsOldSystem {
                 candidates.reverse();
                 // Whom it accepts, and nobody finds on record, is not called no key.
                 let unrecorded = Unrecorded { old_systems: Vec::new(), all_answered: false };
-                return Rest { candidates, found: Vec::new(), unchecked: false, slow: None, unrecorded }.next();
+                return Rest::of(candidates, SlowSets::default(), unrecorded).next();
             }
             Learned::Unknown => {}
             Learned::CouldNotTell => self.unrecorded.all_answered = false,

@@ -7,8 +7,9 @@
 //! 4. open again: while a hash was computed the key may have expired, or been revoked;
 //! 5. the scopes, and staleness again, as nothing is accepted without.
 //!
-//! A text that is not the text of a sealed key is looked up among the imported keys, and takes the same steps. If none
-//! is found for it at once, slow digests are tried, and then the old systems are asked.
+//! A text that is not the text of a sealed key is looked up among the imported keys, and takes the same steps: first
+//! those that memory finds at once, and then those that slow digests find, which may reject what the first ones accept.
+//! Where none of them is the text, the old systems are asked.
 //!
 //! The core is pure: it takes what is known at one moment, and returns a [`Step`]. It never waits. Stored hashes and slow
 //! digests take a store, memory and time, and an old system is elsewhere. So the core asks with a [`Pending`], and a
@@ -26,6 +27,8 @@ mod stale;
 mod unknown;
 mod wanted;
 
+#[cfg(test)]
+mod many_sets_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -78,9 +81,9 @@ pub(crate) enum Step<T, P> {
 pub(crate) enum Pending {
     /// Stored hashes tell.
     Hash(PendingHash),
-    /// No key in memory is the text, and slow digests may find one.
+    /// Slow digests may find one more key that is the text.
     Digest(Box<PendingDigest>),
-    /// Nor did these, and an old system may know the text.
+    /// No key on record is the text, and an old system may know the text.
     OldSystem(Box<PendingOldSystem>),
 }
 

@@ -1,65 +1,57 @@
-//! Texts that no key in memory is found for at once: slow digests find some of them, and old systems know others.
+//! What is looked at behind the keys that memory finds at once: slow digests find some texts, and old systems know
+//! others.
 
-use bulla::{ApiKey, Rejection, VerifyError};
+use bulla::Realm;
 
 use super::{
-    DigestSearch, Learned, OldSystem, Pending, Step, Verdict, VerifierState, Wanted, digest_search::Digested, imported,
+    DigestSearch, Learned, OldSystem, Pending, Step, Verdict, VerifierState, Wanted, digest_search::SlowSets,
+    imported::Rest,
 };
 
-/// What is still to be done about such a text when slow digests do not find it.
-struct Unknown {
-    /// The verdict if nobody knows the text.
-    rejection: Rejection,
+/// What was not looked at yet.
+#[derive(Default)]
+pub(super) struct Beyond {
+    pub(super) slow: SlowSets,
     /// The old systems to ask; the last one is next.
-    old_systems: Vec<OldSystem>,
-    all_answered: bool,
+    pub(super) old_systems: Vec<OldSystem>,
+    /// Whether an old system did not answer.
+    pub(super) is_untold: bool,
+    /// Whether an old system has accepted the text, so that it is on record.
+    pub(super) is_recorded: bool,
 }
 
 /// A verification that waits for a slow digest of its text.
 pub(crate) struct PendingDigest {
     search: DigestSearch,
-    unknown: Unknown,
+    rest: Rest,
 }
 
 /// A verification that waits for an old system.
 pub(crate) struct PendingOldSystem {
     asked: OldSystem,
-    unknown: Unknown,
+    rest: Rest,
 }
 
-/// Begins to look for a text that is rejected for `rejection` otherwise.
-pub(super) fn decide(
-    state: &VerifierState<'_>,
-    text: &str,
-    wanted: &Wanted,
-    rejection: Rejection,
-) -> Step<Verdict, Pending> {
-    let is_sought = !state.old_systems.is_empty() || state.imported.has_slow_digests();
-    if !is_sought || text.parse::<ApiKey>().is_ok() {
-        return Step::Done(Err(rejection.into()));
+impl Beyond {
+    pub(super) fn of(state: &VerifierState<'_>, text: &str, wanted: &Wanted) -> Self {
+        let old_systems = match state.old_systems {
+            [] => Vec::new(),
+            all => OldSystem::to_ask(all, &wanted.realms, text),
+        };
+        Beyond { slow: SlowSets::of(state.imported, text), old_systems, ..Beyond::default() }
     }
-    let old_systems = OldSystem::to_ask(state.old_systems, &wanted.realms, text);
-    let unknown = Unknown { rejection, old_systems, all_answered: true };
-    match DigestSearch::begin(state.imported, text) {
-        Some(search) => PendingDigest { search, unknown }.ask(),
-        None => unknown.ask(),
-    }
-}
 
-impl Unknown {
-    /// Asks the next old system.
-    fn ask(mut self) -> Step<Verdict, Pending> {
-        match self.old_systems.pop() {
-            Some(asked) => Step::Ask(Pending::OldSystem(Box::new(PendingOldSystem { asked, unknown: self }))),
-            None if self.all_answered => Step::Done(Err(self.rejection.into())),
-            None => Step::Done(Err(VerifyError::SecretUnchecked)),
-        }
+    /// Returns whether something is to be looked at: of slow digests those of such realms, and old systems where no row
+    /// is the text.
+    pub(super) fn remains(&self, on_record: bool, is_sought: impl Fn(Realm) -> bool) -> bool {
+        let of_old_systems = self.is_recorded || !self.old_systems.is_empty();
+        (of_old_systems && !on_record) || self.slow.remain(is_sought)
     }
 }
 
 impl PendingDigest {
-    fn ask(self) -> Step<Verdict, Pending> {
-        Step::Ask(Pending::Digest(Box::new(self)))
+    pub(super) fn ask(search: DigestSearch, rest: Rest) -> Step<Verdict, Pending> {
+        Step::Ask(Pending::Digest(Box::new(PendingDigest { search, rest })))
     }
 
     /// What the shell is to hash.
@@ -75,18 +67,17 @@ impl PendingDigest {
         wanted: &Wanted,
         now: u64,
     ) -> Step<Verdict, Pending> {
-        let PendingDigest { search, unknown } = self;
-        match search.resume(digest) {
-            Digested::More(search) => PendingDigest { search, unknown }.ask(),
-            Digested::All { found, .. } if !found.is_empty() => imported::decide_found(state, found, wanted, now),
-            // It may be one of these keys, of which no old system has to be asked.
-            Digested::All { all_tried: false, .. } => Step::Done(Err(VerifyError::SecretUnchecked)),
-            Digested::All { .. } => unknown.ask(),
-        }
+        let PendingDigest { search, mut rest } = self;
+        rest.candidates.extend(rest.beyond.slow.found(search, digest));
+        rest.next(state, wanted, now)
     }
 }
 
 impl PendingOldSystem {
+    pub(super) fn ask(asked: OldSystem, rest: Rest) -> Step<Verdict, Pending> {
+        Step::Ask(Pending::OldSystem(Box::new(PendingOldSystem { asked, rest })))
+    }
+
     /// Which old system the shell is to ask about the text.
     pub(crate) fn old_system(&self) -> &OldSystem {
         &self.asked
@@ -94,20 +85,19 @@ impl PendingOldSystem {
 
     /// Goes on with its answer, in the state of this moment.
     pub(crate) fn resume(
-        mut self,
+        self,
         learned: Learned,
         state: &VerifierState<'_>,
         text: &str,
         wanted: &Wanted,
         now: u64,
     ) -> Step<Verdict, Pending> {
+        let mut rest = self.rest;
         match learned {
-            Learned::Known => {
-                return imported::decide_recorded(state, text, wanted, now, self.unknown.rejection);
-            }
+            Learned::Known => rest.record(state, text),
             Learned::Unknown => {}
-            Learned::CouldNotTell => self.unknown.all_answered = false,
+            Learned::CouldNotTell => rest.beyond.is_untold = true,
         }
-        self.unknown.ask()
+        rest.next(state, wanted, now)
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     deployment::Deployment,
+    http::Answer,
     imported::{KEY, import, row, sha256, verify},
     server::Server,
 };
@@ -13,6 +14,9 @@ const PUBLIC: [&str; 4] = ["--prefix", "sk_live_", "--separator", "_"];
 
 /// HMAC-SHA-256 of `KEY` under what the file's text encodes.
 const HMAC: &str = "c93a5153dcb034982a663dde86cb4d87cc50d504c5447f3447aa3a813b8b7990";
+/// scrypt of `KEY`, with one salt for all rows: only a slow digest finds it.
+const SCRYPT: &str = "a78ba1b9a69fffdcb2d0277cafb0e92a0ef1270687af0589310bcc5e8075f021";
+const SLOW: [&str; 6] = ["--scheme", "scrypt", "--cost", "N=1024,r=8,p=1", "--salt", "allrows"];
 
 fn bcrypt(text: &str) -> String {
     bcrypt::hash(text, 4).expect("a hash")
@@ -219,6 +223,92 @@ fn a_secret_that_cannot_be_read_stops_no_other_set() {
     std::fs::rename(elsewhere, deployment.file("other.key")).expect("renamed");
     server.within("the secret", in_test);
     server.within("the end of the degraded state", |server| !lacks(server));
+fn a_set_that_only_a_slow_digest_searches_rejects_what_another_one_accepts() {
+    let deployment = Deployment::new();
+    import(&deployment, &[row(SCRYPT, json!({}))], &SLOW).ok();
+    let before = deployment.copy();
+    import(&deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok();
+    let server = Server::start(&deployment);
+    let (ids, command) = (ids(&server), || deployment.run_with(&["verify", "-"], KEY).code);
+    assert_eq!((ids.len(), active(&server, KEY), command()), (2, true, 0));
+    for id in &ids {
+        let call = |action: &str| server.admin.post(&format!("/v1/api-keys/{id}/{action}"), &json!({})).status;
+        assert_eq!((call("suspend"), active(&server, KEY), command()), (200, false, 1), "{id}");
+        assert_eq!(server.data.request("GET", "/v1/authorize", &[("x-api-key", KEY)], "").status, 401);
+        assert_eq!((call("resume"), active(&server, KEY), command()), (200, true, 0), "{id}");
+    }
+    assert_eq!(server.metric("bulla_imported_slow_checks_total"), 1, "the digest is remembered");
+    let ended = server.data.request("POST", "/v1/self-revoke", &[("x-api-key", KEY)], "");
+    assert_eq!((ended.status, ended.json()["also_revoked"].as_array().map(Vec::len)), (200, Some(1)));
+    let state = |id: &str| server.admin.get(&format!("/v1/api-keys/{id}")).json()["state"].clone();
+    assert!(ids.iter().all(|id| state(id) == "revoked"));
+
+    // Revoked before its table comes in again: no import brings it back to life.
+    before.run_with(&["revoke", "-"], KEY).ok();
+    import(&before, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok();
+    assert_eq!(before.run_with(&["verify", "-"], KEY).code, 1);
+    assert!(!active(&Server::start(&before), KEY));
+}
+
+#[test]
+fn a_row_that_shares_the_public_part_or_is_of_another_realm_hides_no_key() {
+    let deployment = Deployment::new();
+    let shared = ["--scheme", "sha256", "--prefix", "sk_live_", "--public-part", "8", "--shared-public"];
+    import(&deployment, &[row(&sha256("another key"), json!({"public": "4f9a1c20"}))], &shared).ok();
+    import(&deployment, &[row(SCRYPT, json!({}))], &SLOW).ok();
+    let server = Server::start(&deployment);
+    assert_eq!((active(&server, KEY), deployment.run_with(&["verify", "-"], KEY).code), (true, 0));
+    drop(server);
+
+    let deployment = Deployment::new();
+    import(&deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok();
+    let into_test = [&["keys", "import", "-", "--realm", "test", "--json"], &SLOW[..]].concat();
+    deployment.run_with(&into_test, &format!("{}\n", row(SCRYPT, json!({})))).ok();
+    let server = Server::start(&deployment);
+    for realm in ["live", "test"] {
+        let answer = server.data.post("/v1/verify", &json!({"api_key": KEY, "realms": [realm]})).json();
+        assert_eq!(answer["active"], true, "{realm}");
+        let id = answer["api_key_id"].as_str().expect("an id");
+        assert!(id.starts_with(&format!("{realm}_")), "{id}");
+    }
+}
+
+#[test]
+fn a_key_that_may_live_on_in_another_set_is_revoked_where_it_was_found_and_not_called_revoked() {
+    let deployment = Deployment::new();
+    let revoker = deployment.issue_text("bulla", &["--scope", "revoke"]);
+    import(&deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok();
+    let with_bcrypt = row(&bcrypt(KEY), json!({"public": "4f9a1c20"}));
+    import(&deployment, &[with_bcrypt], &[&PUBLIC[..], &["--scheme", "bcrypt"]].concat()).ok();
+    let one = [("BULLA_SECRET__WRONG_PER_MINUTE", "1")];
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let revoke = |server: &Server| -> Answer {
+        let body = format!("token={KEY}&client_id=x&client_secret={revoker}");
+        server.data.request("POST", "/v1/revoke", &form, &body)
+    };
+    let end = |server: &Server| server.data.request("POST", "/v1/self-revoke", &[("x-api-key", KEY)], "");
+    for by_client in [true, false] {
+        let deployment = deployment.copy();
+        let server = Server::start_with(&deployment, &one);
+        let ask = |server: &Server| if by_client { revoke(server) } else { end(server) };
+        let ids = ids(&server);
+        let revoked = |server: &Server| {
+            let state = |id: &String| server.admin.get(&format!("/v1/api-keys/{id}")).json()["state"].clone();
+            ids.iter().filter(|id| state(id) == "revoked").count()
+        };
+        // Somebody else uses up the attempts at the public part.
+        let wrong = |tail: u32| {
+            let text = format!("sk_live_4f9a1c20_{tail}");
+            server.data.post("/v1/verify", &json!({"api_key": text})).status
+        };
+        assert!((0..20).any(|tail| wrong(tail) == 503));
+        let answer = ask(&server);
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "could-not-tell"), "{}", answer.body);
+        assert_eq!((ids.len(), revoked(&server)), (2, 1), "what was found is revoked");
+        drop(server);
+        let server = Server::start(&deployment);
+        assert_eq!((ask(&server).status, revoked(&server)), (200, 2), "and the rest when it is asked again");
+    }
 }
 
 #[test]

@@ -92,11 +92,16 @@ pub(super) async fn self_revoke(
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
     };
-    let ids = match app.verification.keys_to_end(&snapshot, text.expose()).await {
-        Ok(ids) => ids,
+    let (ids, untold) = match app.verification.keys_to_end(&snapshot, text.expose()).await {
+        Ok(ids) => (ids, None),
         // Everybody can write such a text, and nobody is told that it was revoked.
         Err(EndingError::RealmUnknown(_) | EndingError::VersionUnknown(_)) => return Err(Problem::no_such_key()),
         Err(EndingError::VersionNotLoaded(_) | EndingError::Unchecked) => return Err(Problem::could_not_tell()),
+        Err(error @ EndingError::Partly(_)) => {
+            let untold = Problem::not_told(error.to_string());
+            let EndingError::Partly(ids) = error else { return Err(untold) };
+            (ids, Some(untold))
+        }
     };
     let Some(id) = ids.first().copied() else {
         unread?;
@@ -115,6 +120,9 @@ pub(super) async fn self_revoke(
     let mut taken = taken.await??;
     // It may be another key as well.
     unread?;
+    if let Some(untold) = untold {
+        return Err(untold);
+    }
     let Some(wait) = wait else { return Ok((StatusCode::OK, Json(taken))) };
     let goal = propagation::log_of(&app, clock::now());
     let propagation = match app.fleet.holders.try_acquire() {

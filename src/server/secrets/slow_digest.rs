@@ -1,5 +1,6 @@
 //! Slow digests of presented texts, within the bounds of slow hashes: a text is hashed before it is known whether it is
-//! a key, so that all unknown texts of a set share its attempts.
+//! a key, so that all unknown texts of a set share its attempts. A text that another row is known to be is no attempt:
+//! it is hashed to learn whether the key has ended in this set.
 
 use std::{sync::Arc, time::Instant};
 
@@ -11,6 +12,7 @@ impl SecretChecks {
     pub(in crate::server) async fn slow_digest(
         self: &Arc<Self>,
         text: &SlowText,
+        is_known_key: bool,
         is_known: impl Fn(&[u8]) -> bool,
     ) -> Option<Arc<[u8]>> {
         let key = self.cache.key(&*text.name());
@@ -18,11 +20,11 @@ impl SecretChecks {
             self.metrics.secret_cache_hits.inc();
             return Some(digest);
         }
-        let attempt = self.attempts.take(text.id(), Instant::now());
-        let Some(attempt) = attempt else {
+        let attempt = if is_known_key { None } else { self.attempts.take(text.id(), Instant::now()) };
+        if attempt.is_none() && !is_known_key {
             self.metrics.secret_unchecked("too_many_wrong");
             return None;
-        };
+        }
         let Ok(permit) = self.permit_while(text.memory_kib().max(MIN_PERMIT), || Ok(())).await else {
             self.metrics.secret_unchecked("busy");
             return None;
@@ -35,7 +37,9 @@ impl SecretChecks {
             digest
         });
         let digest: Arc<[u8]> = digest.await.ok().flatten()?.into();
-        if !is_known(&digest) {
+        if let Some(attempt) = attempt
+            && !is_known(&digest)
+        {
             attempt.spend();
         }
         self.digests.insert(key, Arc::clone(&digest)).await;

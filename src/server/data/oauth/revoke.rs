@@ -104,9 +104,14 @@ async fn find(app: &Arc<App>, snapshot: &Snapshot, token: &str) -> Result<Found,
     let is_own = matches!(texts[..], [text] if text.parse::<ApiKey>().is_ok());
     let mut rest = if is_own { Ok(()) } else { read_imported(app).await };
     for text in texts {
-        let ids = app.verification.keys_to_end(snapshot, text).await.map_err(not_told)?;
-        if !ids.is_empty() {
-            return Ok(Found { ids, rest });
+        match app.verification.keys_to_end(snapshot, text).await {
+            Ok(ids) if ids.is_empty() => {}
+            Ok(ids) => return Ok(Found { ids, rest }),
+            Err(error) => {
+                let untold = not_told(&error);
+                let EndingError::Partly(ids) = error else { return Err(untold) };
+                return Ok(Found { ids, rest: Err(untold) });
+            }
         }
     }
     // Either half of Basic may be the key, and both of them may be one.
@@ -114,7 +119,12 @@ async fn find(app: &Arc<App>, snapshot: &Snapshot, token: &str) -> Result<Found,
     for half in &halves {
         match app.verification.keys_to_end(snapshot, half).await {
             Ok(found) => ids.extend(found),
-            Err(error) => rest = rest.and(Err(not_told(error))),
+            Err(error) => {
+                rest = rest.and(Err(not_told(&error)));
+                if let EndingError::Partly(found) = error {
+                    ids.extend(found);
+                }
+            }
         }
     }
     ids.sort_unstable();
@@ -130,6 +140,6 @@ async fn find(app: &Arc<App>, snapshot: &Snapshot, token: &str) -> Result<Found,
     Ok(Found { ids, rest })
 }
 
-fn not_told(error: EndingError) -> Problem {
+fn not_told(error: &EndingError) -> Problem {
     Problem::not_told(error.to_string())
 }

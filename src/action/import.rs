@@ -31,8 +31,8 @@ use crate::{
     config::FleetConfig,
     imported::{Check, KeyLayout, Reader, Record, RowError, RowErrorKind, RowState, Set},
     store::{
-        Elsewhere, Fingerprint, Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, Transaction,
-        UNDATED, transact,
+        Elsewhere, Fingerprint, Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, StoredSet,
+        Transaction, UNDATED, transact,
     },
 };
 
@@ -79,6 +79,9 @@ pub(crate) struct Summary {
     /// Imported keys whose hash another realm has, too.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) in_other_realms: u64,
+    /// Other sets of the realm that may have these keys, too, and whose hashes cannot be compared with theirs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) uncompared_sets: Vec<i64>,
     /// Refused rows, by the code of their error.
     pub(crate) reasons: BTreeMap<&'static str, u64>,
 }
@@ -131,7 +134,10 @@ impl Import<'_> {
     /// Imports every row without an error.
     pub(crate) fn run(&self, reader: &mut Reader<'_>, progress: &mut dyn Progress) -> Result<Summary, ImportError> {
         KeyTime::up(self.now)?;
+        let others = self.store.imported_sets()?;
+        let is_uncompared = |set: &StoredSet| set.realm == self.realm && self.layout.hides_keys_of(&set.layout);
         let summary = Summary {
+            uncompared_sets: others.iter().filter(|set| is_uncompared(set)).map(|set| set.number).collect(),
             realm: self.realm.to_string(),
             scheme: self.layout.scheme.name(),
             dry_run: self.dry_run,

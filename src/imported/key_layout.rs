@@ -270,6 +270,18 @@ impl KeyLayout {
         !self.holds_text() && self.cost.is_some_and(|cost| !cost.is_cheap())
     }
 
+    /// Returns whether a key may have rows by both layouts that do not show it: one of them is a slow digest, and the
+    /// hashes differ.
+    pub(crate) fn hides_keys_of(&self, other: &Self) -> bool {
+        let (one, two) = (&self.prefix, &other.prefix);
+        let is_found_slowly = |layout: &Self| layout.digest_is_slow() && layout.public == PublicPart::None;
+        let (public, prefix) = (other.public.clone(), other.prefix.clone());
+        let is_hashed_alike = Self { public, prefix, shared: other.shared, ..self.clone() } == *other;
+        (one.starts_with(two.as_str()) || two.starts_with(one.as_str()))
+            && (is_found_slowly(self) || is_found_slowly(other))
+            && !is_hashed_alike
+    }
+
     /// Returns whether a row has a salt of its own in a column of its own; `apart` says that its costs are named.
     pub(super) fn has_salts(&self, apart: bool) -> bool {
         (self.scheme.has_salt() || apart) && !self.has_one_salt()
@@ -326,6 +338,30 @@ mod tests {
         let hex = KeyLayout { hashed: Hashed::Hex, public: PublicPart::First(8), ..whole.clone() };
         assert_eq!([112, 113].map(|public| sees(&hex, public)), [true, false], "two characters are one byte");
         assert!(sees(&KeyLayout { before: Some(Before::Sha256Hex), ..whole }, 64), "a digest is of all");
+    }
+
+    #[test]
+    fn what_a_slow_digest_hides_is_told() {
+        let cost = |text: &str| Some(text.parse().expect("costs"));
+        let slow = with(Scheme::Scrypt, |layout| {
+            (layout.cost, layout.salt) = (cost("N=1024,r=8,p=1"), Some("salt".to_owned()));
+        });
+        let fast = with(Scheme::Sha256, |_| {});
+        let salted = KeyLayout { salt: Some("another".to_owned()), ..slow.clone() };
+        let prefix = |layout: &KeyLayout, prefix: &str| KeyLayout { prefix: prefix.to_owned(), ..layout.clone() };
+        for (one, two, hides) in [
+            (&slow, &fast, true),
+            (&slow, &salted, true),
+            (&slow, &prefix(&fast, "sk_"), true),
+            (&prefix(&slow, "sk_"), &prefix(&fast, "sk_live_"), true),
+            (&prefix(&slow, "sk_"), &prefix(&fast, "pk_"), false),
+            // Their hashes can be compared.
+            (&slow, &slow, false),
+            (&slow, &prefix(&slow, "sk_"), false),
+            (&fast, &with(Scheme::Sha512, |_| {}), false),
+        ] {
+            assert_eq!([one.hides_keys_of(two), two.hides_keys_of(one)], [hides; 2], "{one:?} {two:?}");
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl DigestSearch {
         &self.asked
     }
 
-    /// Returns whether the text is known as a key. It is no attempt at one then, and no flood of attempts keeps it back.
+    /// Returns whether the text is known as a key. Then it is no attempt, and no flood of attempts keeps it back.
     pub(crate) fn is_known_key(&self) -> bool {
         self.is_known_key
     }

@@ -56,7 +56,8 @@ pub(crate) enum PendingIds {
     Hash(PendingIdsHash),
     /// Slow digests may find one more.
     Digest(PendingIdsDigest),
-    /// No key on record is the text, and an old system may know the text. What it accepts goes on record, so that it can be ended.
+    /// No key on record is the text, and an old system may know it. What it accepts goes on record, so that it can be
+    /// ended.
     OldSystem(PendingIdsOldSystem),
 }
 

@@ -181,8 +181,8 @@ impl Rest {
 
     /// Goes on where no row in memory is accepted.
     fn look_beyond(mut self, wanted: &Wanted) -> Step<Verdict, Pending> {
-        // Which of these rows the text is decides where to look. Where nothing is left, their hashes would cost much and
-        // decide nothing.
+        // Which of these rows the text is decides where to look. Where nothing is left, their hashes would cost much
+        // and decide nothing.
         while self.beyond.remains(self.on_record, |realm| self.is_sought(realm, wanted))
             && let Some((candidate, rejection)) = self.rejected.pop_front()
         {

@@ -227,7 +227,9 @@ fn a_set_that_only_a_slow_digest_searches_rejects_what_another_one_accepts() {
     let deployment = Deployment::new();
     import(&deployment, &[row(SCRYPT, json!({}))], &SLOW).ok();
     let before = deployment.copy();
-    import(&deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok();
+    let told = import(&deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok().json();
+    assert_eq!((&told["in_other_sets"], &told["uncompared_sets"]), (&json!(0), &json!([1])), "{told}");
+    assert!(told["warnings"].to_string().contains("cannot be compared"), "{told}");
     let server = Server::start(&deployment);
     let (ids, command) = (ids(&server), || deployment.run_with(&["verify", "-"], KEY).code);
     assert_eq!((ids.len(), active(&server, KEY), command()), (2, true, 0));

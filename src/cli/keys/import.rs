@@ -184,6 +184,14 @@ impl Import {
                 summary.in_other_sets
             ));
         }
+        if !summary.uncompared_sets.is_empty() && summary.imported > 0 {
+            let sets: Vec<String> = summary.uncompared_sets.iter().map(i64::to_string).collect();
+            warnings.push(format!(
+                "these keys cannot be compared with those of set {}, because slow digests find the keys there or here. A key that is \
+                 in both sets is rejected as soon as it is revoked in one of them, which costs a slow hash when it is presented",
+                sets.join(", ")
+            ));
+        }
         if summary.in_other_realms > 0 {
             warnings.push(format!(
                 "{} of these keys are on record in another realm, too, and are another key there: with an app, scopes and a \

@@ -69,6 +69,8 @@ fn a_mapped_name_may_do_what_its_scopes_allow_and_the_audit_names_it() {
     ] {
         assert_eq!((refused.status, refused.problem().as_str()), (403, "forbidden"), "{}", refused.body);
     }
+    let detail = issue(&ops, "test").json()["detail"].clone();
+    assert_eq!(detail, "the credential lacks the scope `issue` or `issue:test`");
     let uri = SanType::URI("spiffe://prod/auditor".try_into().expect("a URI"));
     let auditor = world.with(&world.clients.client_named("nobody", &[uri]));
     let refused = |record: &Value| record["action"] == "admin.refused" && record["actor"] == "cert:ops.example";
@@ -77,7 +79,7 @@ fn a_mapped_name_may_do_what_its_scopes_allow_and_the_audit_names_it() {
         let records = audit["records"].as_array().expect("records").clone();
         let issued = records.iter().rfind(|record| record["action"] == "api_key.issue").expect("the issuing");
         assert_eq!((&issued["actor"], &issued["address"]), (&json!("cert:ops.example"), &json!("127.0.0.1")));
-        records.iter().filter(|record| refused(record)).count() == 4
+        records.iter().filter(|record| refused(record)).count() == 5
     });
 }
 

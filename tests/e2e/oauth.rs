@@ -57,6 +57,9 @@ fn a_client_authenticates_in_its_header_or_in_its_form() {
         let challenged = answer.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Basic"));
         assert_eq!(challenged, answer.status == 401, "{body}");
     }
+    let asked = format!("token={token}&client_id=x&client_secret={reader}&realm=nope");
+    let detail = post(&server, "/v1/introspect", &[], &asked).json()["detail"].clone();
+    assert_eq!(detail, "`realm`: there is no realm `nope` in the configuration", "the field that was sent");
     let issuer = deployment.issue_text("bulla", &["--scope", "issue"]);
     let refused = post(&server, "/v1/introspect", &[], &format!("token={token}&client_id=x&client_secret={issuer}"));
     assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("unauthorized_client")));

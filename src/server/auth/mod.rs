@@ -198,10 +198,27 @@ impl Caller {
             return if may { Ok(()) } else { Err(Problem::lost_end()) };
         }
         core.metrics.admin_refused.inc();
-        let mut names: Vec<_> = permissions.iter().map(|one| one.scope.name()).collect();
-        names.dedup();
-        Err(Problem::forbidden(&names.join("` or `")))
+        Err(Problem::forbidden(&sufficient(permissions).join("` or `")))
     }
+}
+
+/// The scopes of which each would have been enough. Of one for many realms it is that for all of them.
+fn sufficient(permissions: &[Permission]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for one in permissions {
+        if names.iter().any(|name| name == one.scope.name()) {
+            continue;
+        }
+        let realms: Vec<Realm> =
+            permissions.iter().filter(|other| other.scope == one.scope).filter_map(|other| other.realm).collect();
+        let narrow = match realms[..] {
+            // No scope is for the administrators' realm.
+            [realm] if realm != Realm::ADMIN => Some(format!("{}:{realm}", one.scope)),
+            _ => None,
+        };
+        names.extend([Some(one.scope.to_string()), narrow].into_iter().flatten());
+    }
+    names
 }
 
 /// What these scopes grant. Other texts grant nothing.
@@ -244,6 +261,24 @@ mod tests {
             assert!(may(scope.name(), Permission::anywhere(scope)));
             let narrowed = may(&format!("{scope}:live"), Permission::anywhere(scope));
             assert!(!narrowed, "what concerns all realms needs {scope} for all");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_scope_for_the_realm_too() {
+        let [live, test]: [Realm; 2] = ["live", "test"].map(|name| name.parse().expect("a realm"));
+        let issue = |realm| Permission::in_realm(Scope::Issue, realm);
+        for (permissions, names) in [
+            (&[issue(live)][..], &["issue", "issue:live"][..]),
+            (&[issue(live), issue(test)], &["issue"]),
+            (&[issue(Realm::ADMIN)], &["admin"]),
+            (&[Permission::anywhere(Scope::Read), Permission::anywhere(Scope::Keyring)], &["read", "keyring"]),
+            (
+                &[Permission::in_realm(Scope::Read, live), Permission::in_realm(Scope::Feed, live)],
+                &["read", "read:live", "feed", "feed:live"],
+            ),
+        ] {
+            assert_eq!(sufficient(permissions), names);
         }
     }
 

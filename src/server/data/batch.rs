@@ -56,7 +56,7 @@ pub(super) async fn verify_batch(
 ) -> Result<Written, Problem> {
     let request: BatchRequest<'_> = body.parse_as()?;
     let snapshot = door.enter();
-    let wanted = Wanted { realms: accepted_realms(&snapshot, &request.realms)?, ..Wanted::default() };
+    let wanted = Wanted { realms: accepted_realms(&snapshot, &request.realms, "realms")?, ..Wanted::default() };
     let (mut keys, mut separator) = (request.api_keys.entries(), "");
     let mut json = String::with_capacity(16 + keys.len() * ANSWER);
     json.push_str(r#"{"results":["#);

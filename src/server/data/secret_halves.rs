@@ -50,7 +50,7 @@ const NO_STORE: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
     get, path = "/v1/secret-halves", operation_id = "secret_changes",
     params(SecretChangesQuery),
     responses(
-        (status = 200, description = "The changes behind a place.", body = ChangedSecrets,
+        (status = 200, description = "The changes after a place.", body = ChangedSecrets,
             headers(("Cache-Control" = String))),
         BadRequest, Credential, AheadOfLog, Internal, Unavailable,
     )

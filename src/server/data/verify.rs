@@ -52,7 +52,7 @@ pub(super) async fn verify(
 pub(super) fn wanted(snapshot: &Snapshot, request: VerifyRequest) -> Result<(String, Wanted), Problem> {
     let address = request.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
     let wanted = Wanted {
-        realms: accepted_realms(snapshot, &request.realms)?,
+        realms: accepted_realms(snapshot, &request.realms, "realms")?,
         scopes: request.scopes.into_entries(),
         audience: request.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` must be an IPv4 or IPv6 address"))?,

@@ -65,7 +65,7 @@ pub(in crate::server::data) async fn introspect(
     let address = asked.ip.map(|ip| ip.parse()).transpose();
     // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.
     let wanted = Wanted {
-        realms: accepted_realms(snapshot, &asked.realm.into())?,
+        realms: accepted_realms(snapshot, &asked.realm.into(), "realm")?,
         audience: asked.audience.or_else(|| audience_of(snapshot, &caller).map(str::to_owned)),
         address: address.map_err(|_| Problem::bad_request("`ip` must be an IPv4 or IPv6 address"))?,
         ..Wanted::default()

@@ -206,11 +206,18 @@ impl Change {
         if rotation::is_everywhere(staged_at, interval, now) {
             return Ok(None);
         }
-        let early = match staged_at > now {
-            true => DeploymentError::StagedAhead { version, staged_at, now },
-            false => DeploymentError::NotEverywhere { version, staged_at, interval },
-        };
-        if activate.force && !activate.require_loaded { Ok(Some(early.to_string())) } else { Err(early) }
+        let reject = "verifiers that have not loaded it yet reject its API keys until they have";
+        match (staged_at > now, activate.force && !activate.require_loaded) {
+            (true, false) => Err(DeploymentError::StagedAhead { version, staged_at, now }),
+            (false, false) => Err(DeploymentError::NotEverywhere { version, staged_at, interval }),
+            (true, true) => Ok(Some(format!(
+                "version {version} was staged at {staged_at}, and it is {now} here: one of the two clocks is wrong, and {reject}; \
+                 compare `keyring_serial` in the /readyz of all services"
+            ))),
+            (false, true) => Ok(Some(format!(
+                "version {version} was staged at {staged_at}, less than the refresh interval of {interval} ago: {reject}"
+            ))),
+        }
     }
 
     /// Refuses, or warns of, an activation while a registered node or follower reports that it has not loaded the

@@ -32,7 +32,8 @@ fn a_planned_rotation_and_its_rollback() {
         assert_eq!(states(&deployment), ["active", "staged"]);
     }
     let activated = deployment.keyring(&["activate", "2"]);
-    assert!(activated["warning"].as_str().expect("a warning").contains("refresh interval"));
+    let warned = activated["warning"].as_str().expect("a warning");
+    assert!(warned.contains("refresh interval") && warned.ends_with("until they have"), "it is done: {warned}");
     assert_eq!(states(&deployment), ["deactivated", "active"]);
     let second = deployment.issue("live", &[]);
     assert_eq!(second["version"], 2);

@@ -30,7 +30,7 @@ pub(crate) struct KeyLayout {
     pub(crate) prefix: String,
     pub(crate) public: PublicPart,
     pub(crate) hashed: Hashed,
-    /// The name of the secret in [imported.secrets]; the store knows it by its first name.
+    /// The name of the secret in imported.secrets; the store knows it by its first name.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "hmac_key")]
     pub(crate) secret: Option<String>,
     /// How the secret is made of what the file holds.
@@ -130,9 +130,9 @@ pub(crate) enum KeyLayoutError {
     NothingBefore,
     #[error("where all behind the prefix is hexadecimal, the public part must be so many characters of it")]
     HexWithSeparator,
-    #[error("{0} needs a secret of [imported.secrets]")]
+    #[error("{0} needs a secret of imported.secrets")]
     SecretNeeded(Scheme),
-    #[error("{0} uses no secret of [imported.secrets], unless it is added to the key before hashing")]
+    #[error("{0} uses no secret of imported.secrets, unless it is added to the key before hashing")]
     SecretGiven(Scheme),
     #[error("the costs are those of another scheme than {0}")]
     Cost(Scheme),

@@ -40,7 +40,7 @@ pub(crate) use self::{
     old_secret::{Derived, OldSecret, OldSecretError},
     prehash::Before,
     read_options::{Apps, Reading, ScopesForm, app_of},
-    reader::{Format, Reader},
+    reader::{Format, Reader, UnknownColumn},
     record::Record,
     row_error::{RowError, RowErrorKind},
     row_state::RowState,

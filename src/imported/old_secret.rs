@@ -38,7 +38,10 @@ pub(crate) enum Derived {
 /// The secret cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OldSecretError {
-    #[error("imported.secrets has no `{0}`: add it, `{0} = \"file:PATH\"`, one line of base64")]
+    #[error(
+        "imported.secrets has no `{0}`: add `{0} = \"file:PATH?encoding=text\"` to `secrets` of [imported]; text, hex and base64 \
+         say how the file holds it"
+    )]
     Unknown(String),
     #[error("imported.secrets: {0} must be file:PATH, or file:PATH?encoding=text, hex or base64 (the default)")]
     Scheme(SourceUri),

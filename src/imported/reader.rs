@@ -150,10 +150,8 @@ impl Lines<'_> {
 fn columns(header: &StringRecord, named: &Columns) -> io::Result<Vec<Column>> {
     let mut columns = Vec::new();
     for (column, name) in header.iter().enumerate() {
-        // The error does not quote the name: without a header it is a value of the first row.
-        let at = named.find(name);
-        let at =
-            at.ok_or_else(|| wrong(format!("column {} of the CSV header: {}", column + 1, RowErrorKind::Field)))?;
+        let unknown = || io::Error::new(io::ErrorKind::InvalidData, UnknownColumn { number: column + 1 });
+        let at = named.find(name).ok_or_else(unknown)?;
         // Of a known system two columns may say the same, and one of them is empty. They have names of their own.
         let is_again = header.iter().take(column).any(|before| before == name);
         if at != Column::Ignored && columns.contains(&at) && (named.system.is_none() || is_again) {
@@ -164,7 +162,18 @@ fn columns(header: &StringRecord, named: &Columns) -> io::Result<Vec<Column>> {
     if let Some(field) = named.unseen().first() {
         return Err(wrong(format!("the CSV header lacks the column that was named for `{field}`")));
     }
+    if named.app.is_some() && !columns.contains(&Column::App) {
+        return Err(wrong("the CSV header lacks the column that was named for the app ids".to_owned()));
+    }
     Ok(columns)
+}
+
+/// A column of a CSV header that nobody explained. The error does not quote its name: without a header it is a value of
+/// the first row.
+#[derive(Debug, thiserror::Error)]
+#[error("column {number} of the CSV header: {}", RowErrorKind::Field)]
+pub(crate) struct UnknownColumn {
+    number: usize,
 }
 
 fn wrong(what: String) -> io::Error {

@@ -94,6 +94,15 @@ fn a_column_that_is_named_and_is_not_there_is_missed() {
         "{}",
         refused.err
     );
+    let unknown = csv(&deployment, &text, &[]);
+    assert!(unknown.code == 2 && unknown.err.contains("column 3 of the CSV header"), "{}", unknown.err);
+    assert!(
+        ["--column FIELD=COLUMN", "--ignore COLUMN"].iter().all(|fix| unknown.err.contains(fix)),
+        "{}",
+        unknown.err
+    );
+    let lacking = csv(&deployment, &format!("hash\n{}\n", sha256("one")), &["--app-from", "user_id"]);
+    assert!(lacking.code == 2 && lacking.err.contains("named for the app ids"), "{}", lacking.err);
     // A row of JSON lines may lack a member; all rows may not.
     let rows = [row(&sha256("one"), json!({})), row(&sha256("two"), json!({}))];
     let own = ["--scheme", "sha256"];

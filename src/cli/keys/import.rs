@@ -13,7 +13,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::{
-    import_arguments::{LayoutArguments, RowArguments},
+    import_arguments::{LayoutArguments, RowArguments, header_error},
     import_report::{self, Report},
 };
 use crate::{
@@ -109,7 +109,7 @@ impl Import {
         if !self.dry_run && tried.iter().any(|tried| !tried.is_verified()) {
             return self.refuse(&tried);
         }
-        let mut reader = Reader::new(file.input()?, self.format(), reading)?;
+        let mut reader = Reader::new(file.input()?, self.format(), reading).map_err(header_error)?;
         let (summary, errors) = self.import(&deployment, realm, &layout, &mut reader, file.length)?;
         let warnings = self.warnings(&summary, &layout, &deployment.config, &reader, plain);
         match self.json {
@@ -146,7 +146,7 @@ impl Import {
         if trial.tried().is_empty() {
             return Err(undone(format!("{} holds no keys: write one on each line", path.display())));
         }
-        let mut reader = Reader::new(file.input()?, self.format(), reading.clone())?;
+        let mut reader = Reader::new(file.input()?, self.format(), reading.clone()).map_err(header_error)?;
         while let Some(row) = reader.next()? {
             if let Ok(record) = row {
                 trial.see(&record);
@@ -332,7 +332,7 @@ fn check_realm(realm: Realm, config: &Config) -> Result<(), Failure> {
 fn check_encoding(system: &System, layout: &KeyLayout, config: &Config) -> Result<(), Failure> {
     match (layout.assumes_base64(config), system.secret) {
         (true, Some(what)) => Err(undone(format!(
-            "the secret of {} is {what}, and its URI in [imported.secrets] does not say how the file holds it: write \
+            "the secret of {} is {what}, and its URI in `secrets` of [imported] does not say how the file holds it: write \
              \"file:PATH?encoding=text\", or ?encoding=base64 if the file has the text in base64",
             system.name
         ))),

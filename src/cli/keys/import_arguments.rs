@@ -1,5 +1,7 @@
 //! The options of `bulla keys import` that say how keys look and how rows are read.
 
+use std::io;
+
 use clap::{
     Args, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
@@ -7,12 +9,15 @@ use clap::{
 use uuid::Uuid;
 
 use crate::{
-    cli::parsers,
+    cli::{Failure, parsers},
     imported::{
         Apps, Before, Columns, Cost, Format, Hashed, KeyLayout, KeyLayoutError, PublicPart, RowErrorKind, SaltEncoding,
-        Scheme, ScopesForm, System, Times, Written, Zone,
+        Scheme, ScopesForm, System, Times, UnknownColumn, Written, Zone,
     },
 };
+
+/// What explains a column.
+const OF_COLUMNS: &str = "--column FIELD=COLUMN names the column of a field, --ignore COLUMN skips one";
 
 /// `--scheme`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +73,7 @@ pub(super) struct LayoutArguments {
     /// Bytes of `hash`, where --cost and a salt of all rows are given; 32 otherwise
     #[arg(long, value_name = "BYTES")]
     hash_bytes: Option<usize>,
-    /// The name of the old system's secret in [imported.secrets]: of an HMAC, a pepper, a salt of all rows
+    /// The name of the old system's secret in `secrets` of [imported]: of an HMAC, a pepper, a salt of all rows
     #[arg(long, value_name = "NAME", alias = "hmac-key")]
     secret: Option<String>,
 }
@@ -201,7 +206,9 @@ impl LayoutArguments {
             (layout.cost, layout.bytes) = (None, None);
         }
         if let Some(what) = system.and_then(|system| system.secret).filter(|_| layout.secret.is_none()) {
-            return Err(format!("name {what}: --secret NAME, with NAME = \"file:PATH\" in [imported.secrets]"));
+            return Err(format!(
+                "name {what}: --secret NAME, with NAME = \"file:PATH?encoding=text\" in `secrets` of [imported]"
+            ));
         }
         if let Some(what) = system.and_then(|system| system.prefix).filter(|_| self.prefix.is_none()) {
             return Err(format!("name the prefix of the keys, {what}: --prefix mycompany_, for one"));
@@ -339,10 +346,18 @@ fn with_arguments(error: KeyLayoutError) -> String {
     format!("{error}: {arguments}")
 }
 
+/// The error of a table's beginning, and the options that explain a column to it.
+pub(super) fn header_error(error: io::Error) -> Failure {
+    if error.get_ref().is_some_and(|inner| inner.is::<UnknownColumn>()) {
+        return Failure::Undone(format!("{error}: {OF_COLUMNS}"));
+    }
+    error.into()
+}
+
 /// The error of a row, and the options that fix it.
 pub(super) fn row_error_with_arguments(error: &RowErrorKind) -> String {
     let arguments = match error {
-        RowErrorKind::Field => "--column FIELD=COLUMN names the column of a field, --ignore COLUMN skips one",
+        RowErrorKind::Field => OF_COLUMNS,
         RowErrorKind::OtherKind => "--ignore COLUMN imports it all the same",
         RowErrorKind::Restricted => "--ignore COLUMN imports it without the restriction",
         RowErrorKind::AppId => "--app-from COLUMN makes one of another id, --app gives one to all rows",

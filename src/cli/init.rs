@@ -82,6 +82,8 @@ impl Init {
     pub(super) fn run(self) -> Outcome {
         output::can_show()?;
         let text = self.configuration()?;
+        let in_environment = Config::check_environment(&self.dir.join("bulla.toml"), &text);
+        in_environment.map_err(crate::deployment::DeploymentError::from)?;
         let new = create(&self.dir, &text)?;
         let made = Initialized {
             keyring: self.dir.join("keyring.toml"),

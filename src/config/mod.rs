@@ -143,6 +143,11 @@ impl Config {
         Self::load_with(path, std::iter::empty())
     }
 
+    /// Refuses environment variables that override a field of `text`, and cannot: unknown ones, and wrong values.
+    pub(crate) fn check_environment(path: &Path, text: &str) -> Result<(), ConfigError> {
+        env::overlay(path, &follow::complete(text), std::env::vars_os()).map(drop)
+    }
+
     fn load_with(path: &Path, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let text = file::read(path, file::MAX_FILE);
         let text = text.map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;

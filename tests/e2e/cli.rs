@@ -50,6 +50,18 @@ fn init_overwrites_nothing() {
 }
 
 #[test]
+fn init_refuses_a_variable_that_no_command_would_take() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, value) in [("BULLA_LOG__LEVLE", "debug"), ("BULLA_LOG__LEVEL", "loud")] {
+        let refused = finish(bulla(folder.path()).args(["init", "new"]).env(name, value), "");
+        assert!(refused.code == 2 && refused.err.contains(name), "{}", refused.err);
+        assert!(!folder.path().join("new").exists(), "nothing is made");
+    }
+    let made = finish(bulla(folder.path()).args(["init", "new"]).env("BULLA_LOG__LEVEL", "debug"), "");
+    assert!(made.code == 0 && folder.path().join("new/bulla.toml").exists(), "{}", made.err);
+}
+
+#[test]
 fn an_issued_key_is_accepted_and_says_what_it_was_issued_with() {
     let deployment = Deployment::new();
     let issued = deployment.issue("live", &["--ttl", "90d", "--scope", "a", "--scope", "b", "--meta", "team=core"]);

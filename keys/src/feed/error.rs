@@ -139,7 +139,8 @@ pub enum FeedError {
     },
     /// About another realm than the one that is followed, or about one where all are followed.
     #[error(
-        "the message is about {}, and {} followed: use an API key with the scope `feed`, or `feed:` and the followed realm",
+        "the message is about {}, and {} followed: use an API key with the scope `feed`, or one with `feed:REALM` \
+         and follow that realm alone (follow.realm)",
         about(found),
         are(expected)
     )]

@@ -44,7 +44,9 @@ impl Caller {
         if self.json {
             output::json(&made)?;
         } else {
-            output::fields(&[("token", made.token.expose_secret()), ("[follow.callers]", &made.line)])?;
+            output::fields(&[("token", made.token.expose_secret())])?;
+            output::line("\nThe entry of the table [follow.callers] in bulla.toml:")?;
+            output::line(&made.line)?;
         }
         Ok(ExitCode::SUCCESS)
     }

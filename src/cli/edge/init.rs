@@ -107,9 +107,19 @@ impl Init {
             ))?;
         }
         output::line(format_args!(
-            "Then put an API key of the realm `bulla` with the scope `feed` into {}, mode 0600, and:\n  bulla serve --role verifier --config {}",
+            "Then put an API key of the realm `bulla` with the scope {} into {}, mode 0600, and:\n  bulla serve --role verifier \
+             --config {}",
+            self.feed_scope(),
             shown(&self.dir.join("feed-api.key")),
             shown(&made.config)
         ))
+    }
+
+    /// The scopes that the edge can follow the feed with.
+    fn feed_scope(&self) -> String {
+        match &self.realm[..] {
+            [realm] => format!("`feed` (or `feed:{realm}`, with `realm = \"{realm}\"` in [follow])"),
+            _ => "`feed`".to_owned(),
+        }
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn counted_keys(active: u64, administrators: u64) -> String {
     let all = counted(active, "active API key");
     match administrators {
         0 => all,
-        _ => format!("{all}, including {}", counted(administrators, "administrator's key")),
+        1 => format!("{all}, including 1 administrator's key"),
+        _ => format!("{all}, including {}", counted(administrators, "administrators' key")),
     }
 }
 
@@ -71,6 +72,13 @@ mod tests {
             [(0, "0 keys"), (1, "1 key"), (999, "999 keys"), (1_034, "1,034 keys"), (1_000_000, "1,000,000 keys")]
         {
             assert_eq!(counted(count, "key"), text);
+        }
+        for (administrators, text) in [
+            (0, "9 active API keys"),
+            (1, "9 active API keys, including 1 administrator's key"),
+            (5, "9 active API keys, including 5 administrators' keys"),
+        ] {
+            assert_eq!(counted_keys(9, administrators), text);
         }
     }
 }

@@ -121,7 +121,8 @@ impl Revoke {
     }
 }
 
-fn warn_of_typing_error(nothing_on_record: bool) {
+/// Notes that the ledger has nothing of what was named.
+pub(super) fn warn_of_typing_error(nothing_on_record: bool) {
     if nothing_on_record {
         output::note(&"the ledger has no such key: if you expected one, look for a typing error");
     }

@@ -1,6 +1,8 @@
 //! Errors in the arguments: without their values, because a misplaced value may be an API key, and with the command
 //! that the user may have meant.
 
+use std::ffi::OsString;
+
 use bulla::ApiKey;
 use clap::{
     ArgMatches, Command, Error,
@@ -8,7 +10,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::Failure;
+use super::{Failure, parsers};
 
 /// Longer than every option and command, and shorter than every API key.
 const MAX_NAME: usize = 32;
@@ -33,10 +35,27 @@ pub(super) fn explained(error: Error, command: &Command) -> Error {
         && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
         && let Some(meant) = meant_by(word, command)
     {
-        let tip = StyledStr::from(format!("`{meant}` does that"));
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        let verb = if meant.contains("` and `") { "do" } else { "does" };
+        suggest(&mut error, format!("`{meant}` {verb} that"));
+    }
+    let waits = !matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name == "--wait");
+    if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict)
+        && waits
+        && let Some(time) = time_apart(std::env::args_os())
+    {
+        suggest(&mut error, format!("an equals sign joins option and time: `--wait={time}`"));
     }
     error
+}
+
+fn suggest(error: &mut Error, tip: String) {
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
+}
+
+/// The time that follows `--wait` as an argument of its own, where it counts as another argument.
+fn time_apart(arguments: impl Iterator<Item = OsString>) -> Option<String> {
+    let mut behind = arguments.skip_while(|argument| argument != "--wait").skip(1);
+    behind.next()?.into_string().ok().filter(|time| parsers::wait(time).is_ok())
 }
 
 /// The command for a word: one that is nested elsewhere, or has another name.

@@ -134,6 +134,13 @@ mod tests {
     }
 
     #[test]
+    fn a_time_without_its_unit_is_answered_with_an_example() {
+        let error = with(&[("BULLA_KEYRING__REFRESH_INTERVAL", "60")]).expect_err("no unit").to_string();
+        assert!(error.contains("BULLA_KEYRING__REFRESH_INTERVAL") && error.contains("\"60s\""), "{error}");
+        assert!(!error.contains("quotes"), "60 in quotes is no time: {error}");
+    }
+
+    #[test]
     fn what_no_setting_can_be_is_refused_and_named() {
         for (name, value, told) in [
             ("BULLA_ASSERTION__AUDIENCE", "shop\r", "one line"),

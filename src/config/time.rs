@@ -3,11 +3,13 @@
 use std::{fmt, time::Duration};
 
 use jiff::{SignedDuration, SpanRelativeTo};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
 
 /// A length of time, written `90d`, `12h`, `15m`, `30s`, `250ms`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Span(pub(crate) Duration);
 
 impl Span {
@@ -59,11 +61,23 @@ fn with_ones(text: &str) -> String {
     ones
 }
 
-impl TryFrom<String> for Span {
-    type Error = String;
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        parse_span(&text)
+        impl Visitor<'_> for Text {
+            type Value = Span;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a length of time as a text with its unit: \"60s\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
+                parse_span(text).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -85,6 +99,16 @@ impl fmt::Display for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_without_a_unit_is_answered_with_an_example() {
+        let read = |text: &str| toml::from_str::<std::collections::BTreeMap<String, Span>>(text);
+        assert_eq!(read("wait = '90s'").expect("a time")["wait"], Span::seconds(90));
+        let error = read("wait = 60").expect_err("no unit").to_string();
+        assert!(error.contains("expected a length of time") && error.contains("\"60s\""), "{error}");
+        let error = read("wait = 'soon'").expect_err("no time").to_string();
+        assert!(error.contains("write `90d`"), "{error}");
+    }
 
     #[test]
     fn people_s_durations_are_read() {

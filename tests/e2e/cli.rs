@@ -287,15 +287,20 @@ fn a_mistyped_command_is_answered_with_the_right_one() {
         (vec!["stage"], "`bulla keyring stage`"),
         (vec!["keyring", "list"], "`bulla keys list`"),
         (vec!["keys", "doctor"], "`bulla doctor`"),
-        (vec!["delete"], "`bulla revoke`"),
-        (vec!["rotate"], "`bulla keyring stage`"),
+        (vec!["delete"], "`bulla revoke` does that"),
+        (vec!["rotate"], "`bulla keyring stage` and `bulla keyring activate` do that"),
         (vec!["isue"], "'issue'"),
         (vec!["keys", "lst"], "'list'"),
+        (vec!["revoke", "live_000008TjPJsKU3Hu4SJ9qc", "--wait", "2s"], "`--wait=2s`"),
+        (vec!["keys", "suspend", "--wait", "2s", "live_000008TjPJsKU3Hu4SJ9qc"], "`--wait=2s`"),
     ] {
         let ran = run(folder.path(), &wrong);
         assert_eq!(ran.code, 64, "{wrong:?}: {}", ran.out);
         assert!(ran.err.contains(right), "{wrong:?}: {}", ran.err);
     }
+    // A command that does not wait says that it has no such option.
+    let ran = run(folder.path(), &["keys", "list", "--wait", "2s"]);
+    assert!(ran.code == 64 && !ran.err.contains("--wait=2s"), "{}", ran.err);
 }
 
 #[test]

@@ -121,7 +121,10 @@ fn a_row_that_the_log_lost_comes_back_and_revoking_again_says_so() {
     lose();
     let resumed = deployment.run(&["keys", "resume", &id_of(&suspended), "--json"]).ok().json();
     assert_eq!((&resumed["changed"], &resumed["state"]), (&json!(true), &json!("active")));
-    deployment.run(&["keys", "suspend", &id_of(&suspended)]).ok();
+    let unknown = deployment.run(&["keys", "resume", "live_000008TjPJsKU3Hu4SJ9qc"]);
+    assert!(unknown.ok().err.contains("look for a typing error"), "{}", unknown.err);
+    let known = deployment.run(&["keys", "suspend", &id_of(&suspended)]);
+    assert!(!known.ok().err.contains("typing error"), "{}", known.err);
     lose();
     // A start brings back what the ledger has and the log has not.
     let server = Server::start(&deployment);

@@ -4,7 +4,10 @@ use clap::Args;
 
 use crate::{
     api::revoke::RevokeOutcome,
-    cli::{ConfigArgument, Outcome, common_args::CommonArgs, id_argument::IdArgument, propagation},
+    cli::{
+        ConfigArgument, Outcome, common_args::CommonArgs, id_argument::IdArgument, propagation,
+        revoke::warn_of_typing_error,
+    },
 };
 
 #[derive(Args)]
@@ -37,6 +40,10 @@ impl Suspend {
 
 fn told(common: &CommonArgs, outcome: &RevokeOutcome) -> Outcome {
     let propagation = outcome.propagation.as_ref();
-    common.print(outcome, |outcome| propagation::print_with(outcome, propagation))?;
+    common.print(outcome, |outcome| {
+        propagation::print_with(outcome, propagation)?;
+        warn_of_typing_error(!outcome.on_record);
+        Ok(())
+    })?;
     Ok(propagation::exit_code(propagation))
 }

@@ -1,6 +1,9 @@
 //! The error of every store.
 
+use std::path::Path;
+
 use bulla::Realm;
+use jiff::Timestamp;
 
 /// The store failed and changed nothing. Only after [`StoreError::Uncertain`] that is unknown.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,12 @@ pub(crate) enum StoreError {
     NoSchema(String),
     #[error("the store {0} was written by a newer bulla (schema {1}): use that one")]
     Newer(String, i64),
+    #[error(
+        "the store {store} moved to {to} at {at} (`bulla store copy`), and nobody works on it any more: set store.url to the \
+         URL of that one. Only if that copy is given up, `bulla store unmark` takes this one into use again: what was done in \
+         the copy is not in it"
+    )]
+    Moved { store: String, to: String, at: Timestamp },
     #[error("an API key of this id is on record already")]
     Duplicate,
     #[error(
@@ -42,4 +51,14 @@ pub(crate) enum StoreError {
     /// The work of the transaction aborted it.
     #[error("the transaction was aborted")]
     Aborted,
+}
+
+impl StoreError {
+    /// The error with the path of the store that failed.
+    pub(super) fn at(self, path: &Path) -> Self {
+        match self {
+            StoreError::Failed(message) => StoreError::Failed(format!("{}: {message}", path.display())),
+            other => other,
+        }
+    }
 }

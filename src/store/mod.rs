@@ -11,6 +11,7 @@ mod idempotency;
 mod imported;
 mod keyring;
 mod ledger;
+mod moved;
 mod postgres;
 mod remark;
 mod revocation;
@@ -37,7 +38,7 @@ use crate::{
 
 pub(crate) use self::{
     audit::{AuditEntry, AuditRecord},
-    copy::copy,
+    copy::{copy, unmark},
     error::StoreError,
     escrow::EscrowRow,
     follow::LogTail,
@@ -376,15 +377,24 @@ pub(crate) fn open_target(config: &StoreConfig, folder: &Path) -> Result<Arc<dyn
     }
 }
 
+/// Opens a store that is to be copied, also one that moved.
+pub(crate) fn open_source(config: &StoreConfig, folder: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    match config.parsed().map_err(StoreError::Url)? {
+        StoreUrl::Sqlite(path) => {
+            let path = folder.join(path);
+            let store = sqlite::SqliteStore::open_source(&path, false).map_err(|error| error.at(&path));
+            Ok(Arc::new(store?))
+        }
+        StoreUrl::Postgres(url) => Ok(Arc::new(postgres::PostgresStore::open_source(*url, config, folder)?)),
+    }
+}
+
 /// Opens the store that the configuration names, relative to `folder`. It must exist unless `create`.
 pub(crate) fn open(config: &StoreConfig, folder: &Path, create: bool) -> Result<Arc<dyn Store>, StoreError> {
     match config.parsed().map_err(StoreError::Url)? {
         StoreUrl::Sqlite(path) => {
             let path = folder.join(path);
-            let store = sqlite::SqliteStore::open(&path, create).map_err(|error| match error {
-                StoreError::Failed(message) => StoreError::Failed(format!("{}: {message}", path.display())),
-                other => other,
-            });
+            let store = sqlite::SqliteStore::open(&path, create).map_err(|error| error.at(&path));
             Ok(Arc::new(store?))
         }
         StoreUrl::Postgres(url) => Ok(Arc::new(postgres::PostgresStore::open(*url, config, folder, create)?)),

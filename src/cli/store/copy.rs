@@ -19,7 +19,7 @@ use crate::{
 /// Copy the store into an empty PostgreSQL database, and compare every row
 ///
 /// Stop every bulla on the store before. An interrupted copy goes on where it was; until it is whole, no service works
-/// on it.
+/// on it. Then the source is marked as moved, and no bulla works on that one any more (`bulla store unmark`).
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  bulla store copy --to postgres://bulla@db.example/keys --store-password file:store.password"
@@ -48,7 +48,7 @@ impl Copy {
             Some(url) => (StoreConfig::at(url), PathBuf::from(".")),
         };
         let to = self.server.store(&self.to, "--to")?;
-        let from = store::open(&from, &folder, false)?;
+        let from = store::open_source(&from, &folder)?;
         let to = store::open_target(&to, Path::new("."))?;
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {pos}/{len} rows  {eta} left") {
@@ -67,6 +67,7 @@ impl Copy {
                 ("rows", copied.rows.to_string()),
                 ("written now", copied.changed.to_string()),
                 ("verified", "every row".to_owned()),
+                ("source", "marked as moved: no bulla works on it any more".to_owned()),
             ])?;
             output::line(format!("Next: set store.url to {} in the configuration of every node.", self.to))?;
         }

@@ -3,6 +3,7 @@
 mod copy;
 mod migrate;
 mod server_arguments;
+mod unmark;
 
 use clap::Subcommand;
 
@@ -12,6 +13,7 @@ use super::{ConfigArgument, Outcome};
 pub(super) enum Store {
     Migrate(migrate::Migrate),
     Copy(copy::Copy),
+    Unmark(unmark::Unmark),
 }
 
 impl Store {
@@ -19,6 +21,7 @@ impl Store {
         match self {
             Store::Migrate(command) => command.run(config),
             Store::Copy(command) => command.run(config),
+            Store::Unmark(command) => command.run(config),
         }
     }
 }

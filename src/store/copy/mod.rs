@@ -1,14 +1,15 @@
 //! A copy of a store in another one, row by row. It can be interrupted and goes on; until it is whole and verified
-//! nobody else works on it.
+//! nobody else works on it. Before the copy is opened, the source is marked as moved, and nobody works on that one any
+//! more: at no time can two stores acknowledge a revocation.
 
 mod merge;
 mod tables;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use self::merge::{Change, Merge};
 pub(super) use self::tables::{Kind, RawRow, TABLES, Table, Value};
-use super::{FollowerRow, Role, Store, StoreError};
+use super::{AuditRecord, FollowerRow, Role, Store, StoreError, moved::Moved, transact};
 use crate::clock;
 
 /// Rows that are read or written at a time.
@@ -37,6 +38,15 @@ pub(crate) trait Source {
 
     /// At most `limit` rows behind the one with this key, in the order of keys.
     fn page(&self, table: &Table, behind: Option<&[Value]>, limit: usize) -> Result<Vec<RawRow>, StoreError>;
+
+    /// Where this store moved to, if it did.
+    fn moved(&self) -> Result<Option<Moved>, StoreError>;
+
+    /// Marks it as moved, unless it is: from then on nobody works on it.
+    fn mark_moved(&self, moved: &Moved) -> Result<(), StoreError>;
+
+    /// Removes that mark.
+    fn unmark_moved(&self) -> Result<(), StoreError>;
 }
 
 /// A store that may become a copy.
@@ -55,6 +65,9 @@ pub(crate) trait Target: Source {
 
     /// Opens it to everybody: it is whole.
     fn finish(&self, head: &Head) -> Result<(), StoreError>;
+
+    /// What a store that moved here is marked with.
+    fn moved_here(&self, at: Timestamp) -> Moved;
 }
 
 /// Where a copy stands.
@@ -80,6 +93,21 @@ pub(crate) enum CopyError {
          changed; to begin anew, drop the target's schema `bulla`"
     )]
     InUse(String),
+    #[error(
+        "the store moved to this database at {at}, and is in use here: the two differ in {what}. Nothing was changed, and nothing \
+         is left to copy"
+    )]
+    InUseHere { at: Timestamp, what: String },
+    #[error(
+        "the source moved to {to} at {at} already: copy that one. Only if it is given up, `bulla store unmark` takes the source into \
+         use again; then it can be copied"
+    )]
+    Moved { to: String, at: Timestamp },
+    #[error(
+        "the source cannot be written, and a store that moved is marked, so that nobody works on it any more: make it writable, or \
+         copy its file to where you may write ({0})"
+    )]
+    Unmarkable(StoreError),
     #[error(
         "the source is being written ({0} changed meanwhile): stop every bulla on it, and run this again; it goes on where it is"
     )]
@@ -111,17 +139,29 @@ pub(crate) struct Copied {
     pub(crate) changed: u64,
 }
 
-/// Copies `from` to `to`, and compares every row. `progress` gets the rows that are done, and how many there are to do.
+/// Copies `from` to `to`, compares every row, and marks `from` as moved. `progress` gets the rows that are done, and how many there are to do.
 pub(crate) fn copy(from: &dyn Store, to: &dyn Store, progress: &mut dyn FnMut(u64, u64)) -> Result<Copied, CopyError> {
     let target = to.as_target().ok_or(CopyError::NoTarget)?;
     let source = from.as_source();
     not_served(from)?;
     let head = source.head().map_err(CopyError::From)?;
     let stand = target.state(&head).map_err(CopyError::To)?;
+    if stand == Stand::Other {
+        return Err(CopyError::Other);
+    }
+    let here = target.moved_here(clock::now());
+    let before = source.moved().map_err(CopyError::From)?;
+    match &before {
+        // A copy that was begun here earlier is no copy of what the store has become elsewhere.
+        Some(Moved { to, mark, at }) if *mark != here.mark || stand == Stand::New => {
+            return Err(CopyError::Moved { to: to.clone(), at: *at });
+        }
+        Some(_) => {}
+        None => may_be_marked(from)?,
+    }
     match stand {
-        Stand::Other => return Err(CopyError::Other),
         Stand::New => target.begin(&head).map_err(CopyError::To)?,
-        Stand::Begun | Stand::Finished => {}
+        Stand::Begun | Stand::Finished | Stand::Other => {}
     }
     let counts = counts(source)?;
     let rows: u64 = counts.iter().sum();
@@ -147,26 +187,70 @@ pub(crate) fn copy(from: &dyn Store, to: &dyn Store, progress: &mut dyn FnMut(u6
             done += 1;
             progress(done, total);
         })?;
-        match different {
-            Some(what) if stand == Stand::Finished => return Err(CopyError::InUse(what)),
-            Some(what) => return Err(CopyError::Changed(what)),
-            None => {}
+        match (different, &before) {
+            (Some(what), Some(moved)) if stand == Stand::Finished => {
+                return Err(CopyError::InUseHere { at: moved.at, what });
+            }
+            (Some(what), None) if stand == Stand::Finished => return Err(CopyError::InUse(what)),
+            (Some(what), _) => return Err(CopyError::Changed(what)),
+            (None, _) => {}
         }
     }
-    if source.head().map_err(CopyError::From)? != head {
-        return Err(CopyError::Changed("a number".to_owned()));
+    // What was written before the mark is seen behind it, and nothing is written after it.
+    if before.is_none() {
+        source.mark_moved(&here).map_err(CopyError::From)?;
     }
-    // A table may have been written after it was compared: whatever an administrator did is in the audit at least.
-    if let Some((table, _)) =
-        TABLES.iter().zip(self::counts(source)?.iter().zip(&counts)).find(|(_, (now, then))| now != then)
-    {
-        return Err(CopyError::Changed(format!("the number of rows of {}", table.name)));
+    if let Err(error) = unchanged(from, &head, &counts) {
+        if before.is_none() {
+            source.unmark_moved().map_err(CopyError::From)?;
+        }
+        return Err(error);
     }
-    not_served(from)?;
     if stand != Stand::Finished {
         target.finish(&head).map_err(CopyError::To)?;
     }
     Ok(Copied { rows, changed })
+}
+
+/// Takes a store into use again that moved, and notes it in the audit.
+pub(crate) fn unmark(store: &dyn Store, record: &AuditRecord) -> Result<(), StoreError> {
+    store.as_source().unmark_moved()?;
+    transact(store, |transaction| transaction.append_audit(record))
+}
+
+/// Fails where the store cannot be written: tries it in a transaction, and aborts that.
+fn may_be_marked(from: &dyn Store) -> Result<(), CopyError> {
+    let trial = AuditRecord {
+        at: clock::now(),
+        actor: "service".to_owned(),
+        address: None,
+        action: "store.copy".to_owned(),
+        target: None,
+        detail: serde_json::json!({}),
+    };
+    let tried = from.transaction(&mut |transaction| {
+        transaction.append_audit(&trial)?;
+        Err(StoreError::Aborted)
+    });
+    match tried {
+        Ok(()) | Err(StoreError::Aborted) => Ok(()),
+        Err(error) => Err(CopyError::Unmarkable(error)),
+    }
+}
+
+/// Fails where the store was written since it had this head and these numbers of rows, or a node works on it.
+fn unchanged(from: &dyn Store, head: &Head, counts: &[u64]) -> Result<(), CopyError> {
+    let source = from.as_source();
+    if source.head().map_err(CopyError::From)? != *head {
+        return Err(CopyError::Changed("a number".to_owned()));
+    }
+    // A table may have been written after it was compared: whatever an administrator did is in the audit at least.
+    if let Some((table, _)) =
+        TABLES.iter().zip(self::counts(source)?.iter().zip(counts)).find(|(_, (now, then))| now != then)
+    {
+        return Err(CopyError::Changed(format!("the number of rows of {}", table.name)));
+    }
+    not_served(from)
 }
 
 /// Fails where a node works on the store.

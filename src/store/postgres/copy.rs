@@ -1,11 +1,13 @@
 //! Reads rows as they are, and takes those of another store. While it does, the row of the store says that a bulla must
 //! know more steps than there will ever be, so that none works on half a copy.
 
+use jiff::Timestamp;
 use tokio_postgres::{Row, types::Type};
 
 use super::{
     PostgresStore,
-    migrations::STEPS,
+    migrations::needed,
+    moved,
     params::{Param, params},
     pool::Lane,
     session::Session,
@@ -13,6 +15,7 @@ use super::{
 use crate::store::{
     StoreError,
     copy::{Head, Kind, RawRow, Source, Stand, TABLES, Table, Target, Value},
+    moved::Moved,
 };
 
 /// What `needs` says of half a copy.
@@ -117,6 +120,18 @@ impl Source for PostgresStore {
             Ok(session.query(&query, &values)?.iter().map(|row| read(row, table)).collect())
         })
     }
+
+    fn moved(&self) -> Result<Option<Moved>, StoreError> {
+        self.read(Lane::Read, moved::read)
+    }
+
+    fn mark_moved(&self, moved: &Moved) -> Result<(), StoreError> {
+        moved::mark(self, moved)
+    }
+
+    fn unmark_moved(&self) -> Result<(), StoreError> {
+        moved::unmark(self)
+    }
 }
 
 impl Target for PostgresStore {
@@ -164,8 +179,11 @@ impl Target for PostgresStore {
     }
 
     fn finish(&self, head: &Head) -> Result<(), StoreError> {
-        let needs = (1..).zip(&STEPS).filter(|(_, step)| step.breaks).map(|(number, _)| number).max();
-        self.set(head, needs.unwrap_or(0), IS_COPY)
+        self.set(head, needed(), IS_COPY)
+    }
+
+    fn moved_here(&self, at: Timestamp) -> Moved {
+        Moved { to: self.url.clone(), mark: self.mark.0.clone(), at }
     }
 }
 

@@ -40,7 +40,7 @@ impl FollowerStore for PostgresStore {
                  FROM bulla.store WHERE id = 1",
                 &[],
             )?;
-            self.mark.compare(row.get(3), row.get(4), row.get(5))?;
+            self.mark.compare(session, row.get(3), row.get(4), row.get(5))?;
             let newest_at = row.get::<_, Option<i64>>(2).and_then(|at| Timestamp::from_second(at).ok());
             Ok(LogPlace { log_id: row.get(0), seq: count(&row, 1), newest_at })
         })

@@ -16,6 +16,7 @@ mod imported;
 mod keyring;
 mod ledger;
 mod migrations;
+mod moved;
 mod notifications;
 mod params;
 mod pool;
@@ -71,6 +72,8 @@ pub(super) struct PostgresStore {
     news: OnceLock<Subscription>,
     /// What identifies the opened store.
     mark: Mark,
+    /// Its URL, as the configuration has it.
+    url: String,
     /// How each transaction begins.
     begin: String,
 }
@@ -86,6 +89,15 @@ impl PostgresStore {
         let store = Self::connect(url, config, folder, create)?;
         store.read(Lane::Log, |session| store.mark.check(session))?;
         Ok(store)
+    }
+
+    /// Opens a store to copy it, also one that moved.
+    pub(super) fn open_source(url: PostgresUrl, config: &StoreConfig, folder: &Path) -> Result<Self, StoreError> {
+        let store = Self::connect(url, config, folder, false)?;
+        match store.check_files() {
+            Ok(()) | Err(StoreError::Moved { .. }) => Ok(store),
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens the database that a copy is made in, or was begun in.
@@ -112,7 +124,7 @@ impl PostgresStore {
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {limit}; \
              SET LOCAL idle_in_transaction_session_timeout = {limit}"
         );
-        Ok(PostgresStore { pool, listen, news: OnceLock::new(), mark, begin })
+        Ok(PostgresStore { pool, listen, news: OnceLock::new(), mark, url: config.url.clone(), begin })
     }
 
     /// Reads on a connection of this kind; again on another one where the first one turns out to be lost.

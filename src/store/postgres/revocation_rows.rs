@@ -38,7 +38,7 @@ pub(super) fn after(session: &Session, mark: &Mark, seq: u64, limit: u32) -> Res
         return Err(StoreError::Failed("the store's table `store` has no row: restore it from a backup".to_owned()));
     }
     let head = rows.remove(0);
-    mark.compare(head.get(2), head.get(5), head.get::<_, i64>(9) != 0)?;
+    mark.compare(session, head.get(2), head.get(5), head.get::<_, i64>(9) != 0)?;
     let end = head.get::<_, i64>(6).unsigned_abs();
     let (mut events, mut damaged, mut last) = (Vec::with_capacity(rows.len()), Vec::new(), end);
     for row in &rows {

@@ -97,7 +97,7 @@ pub(super) fn changes(session: &Session, mark: &Mark, seq: u64) -> Result<Secret
     for row in &rows {
         let (number, text): (Option<i64>, &str) = (row.get(0), row.get(1));
         let Some(number) = number else {
-            mark.compare(text, row.get(3), row.get(4))?;
+            mark.compare(session, text, row.get(3), row.get(4))?;
             changes.end = count(row, 2);
             continue;
         };

@@ -8,6 +8,7 @@ use super::{
     copy::UNFINISHED,
     era::{self, now},
     migrations::STEPS,
+    moved::{self, MOVED},
     session::Session,
 };
 use crate::store::StoreError;
@@ -46,11 +47,11 @@ impl Mark {
     /// Checks that this connection leads to the store with this mark, and that we know its schema.
     pub(super) fn check(&self, session: &Session) -> Result<(), StoreError> {
         let row = session.only("SELECT mark, needs, pg_is_in_recovery() FROM bulla.store WHERE id = 1", &[])?;
-        self.compare(row.get(0), row.get(1), row.get(2))
+        self.compare(session, row.get(0), row.get(1), row.get(2))
     }
 
     /// The same, of a row that was read.
-    pub(super) fn compare(&self, mark: &str, needs: i64, standby: bool) -> Result<(), StoreError> {
+    pub(super) fn compare(&self, session: &Session, mark: &str, needs: i64, standby: bool) -> Result<(), StoreError> {
         if mark != self.0 {
             return Err(StoreError::Exchanged(
                 "another database answers behind store.url than the one that was opened: nothing is acknowledged any more. Let the \
@@ -65,7 +66,7 @@ impl Mark {
                     .to_owned(),
             ));
         }
-        refuse_newer(needs)
+        refuse_newer(session, needs)
     }
 
     /// Begins a transaction that writes.
@@ -74,7 +75,7 @@ impl Mark {
             let missing =
                 || StoreError::Failed("the store's table `store` has no row: restore it from a backup".to_owned());
             let row: Row = row.ok_or_else(missing)?;
-            self.compare(row.get(0), row.get(1), false)?;
+            self.compare(session, row.get(0), row.get(1), false)?;
             match row.get::<_, Option<&str>>(5) {
                 None => Ok(Numbers { key: row.get(2), revocation: row.get(3), secret: row.get(4) }),
                 Some(new) => era::enter(session, new),
@@ -87,7 +88,7 @@ impl Mark {
     }
 }
 
-fn refuse_newer(needs: i64) -> Result<(), StoreError> {
+fn refuse_newer(session: &Session, needs: i64) -> Result<(), StoreError> {
     if usize::try_from(needs).is_ok_and(|needs| needs <= STEPS.len()) {
         return Ok(());
     }
@@ -96,6 +97,11 @@ fn refuse_newer(needs: i64) -> Result<(), StoreError> {
             "the store is half a copy of another one: run `bulla store copy` again, which goes on where it was"
                 .to_owned(),
         ));
+    }
+    if needs == MOVED
+        && let Some(moved) = moved::read(session)?
+    {
+        return Err(moved.error("in PostgreSQL".to_owned()));
     }
     Err(StoreError::Newer("in PostgreSQL".to_owned(), needs))
 }

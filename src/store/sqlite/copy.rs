@@ -5,10 +5,11 @@ use rusqlite::{
     types::{ToSqlOutput, ValueRef},
 };
 
-use super::SqliteStore;
+use super::{SqliteStore, moved};
 use crate::store::{
     StoreError,
     copy::{Head, Kind, RawRow, Source, Table, Value, shown},
+    moved::Moved,
 };
 
 impl Source for SqliteStore {
@@ -22,6 +23,18 @@ impl Source for SqliteStore {
 
     fn page(&self, table: &Table, behind: Option<&[Value]>, limit: usize) -> Result<Vec<RawRow>, StoreError> {
         page(&*self.reader()?, table, behind, limit)
+    }
+
+    fn moved(&self) -> Result<Option<Moved>, StoreError> {
+        moved::read(&*self.reader()?)
+    }
+
+    fn mark_moved(&self, moved: &Moved) -> Result<(), StoreError> {
+        self.write(|connection| moved::mark(connection, moved))
+    }
+
+    fn unmark_moved(&self) -> Result<(), StoreError> {
+        self.write_even_moved(moved::unmark)
     }
 }
 

@@ -17,6 +17,7 @@ mod keyring;
 mod ledger;
 mod mark;
 mod migrations;
+mod moved;
 mod revocation;
 mod revocation_rows;
 mod seal_counts;
@@ -63,7 +64,8 @@ pub(super) struct SqliteStore {
 }
 
 impl SqliteStore {
-    pub(super) fn open(path: &Path, create: bool) -> Result<Self, StoreError> {
+    /// Opens the store, also one that moved.
+    pub(super) fn open_source(path: &Path, create: bool) -> Result<Self, StoreError> {
         if !create && !path.exists() {
             return Err(StoreError::Missing(path.display().to_string()));
         }
@@ -100,11 +102,13 @@ impl SqliteStore {
         Ok(lock(&self.counter))
     }
 
-    /// For followers: fails where the file is not the one that other processes write.
+    /// For followers: fails where the file is not the one that other processes write, and where the store moved.
     fn log(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
         self.look_again();
         self.files(Files::ours)?;
-        Ok(lock(&self.log))
+        let log = lock(&self.log);
+        moved::refuse(&log, &self.path)?;
+        Ok(log)
     }
 
     fn files<T>(&self, look: impl FnOnce(&Files) -> T) -> T {
@@ -129,7 +133,7 @@ impl SqliteStore {
         }
     }
 
-    fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn write_even_moved<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.look_again();
         // A panic leaves no half transaction behind: dropping it rolled it back.
         let mut connection = lock(&self.writer);

@@ -14,7 +14,7 @@ pub(super) struct Step {
 }
 
 /// The steps; a released one never changes.
-pub(super) const STEPS: [Step; 4] = [
+pub(super) const STEPS: [Step; 5] = [
     Step { sql: include_str!("1.sql"), breaks: false },
     // An older node goes on with the rows that it has read.
     Step { sql: include_str!("2.sql"), breaks: false },
@@ -22,6 +22,8 @@ pub(super) const STEPS: [Step; 4] = [
     Step { sql: include_str!("3.sql"), breaks: false },
     // An older node keeps what a revoked key registered until it is silent, as before.
     Step { sql: include_str!("4.sql"), breaks: false },
+    // An older node stops on a store that moved, as `needs` keeps it off.
+    Step { sql: include_str!("5.sql"), breaks: false },
 ];
 
 /// Nodes that start at the same time take the steps once: this lock is held to the commit. The number is an arbitrary
@@ -72,11 +74,16 @@ fn take_steps(session: &Session, url: &PostgresUrl, create: bool) -> Result<(), 
         session.batch(step.sql)?;
         session.execute("INSERT INTO bulla.schema_steps (step) VALUES ($1)", &params![number])?;
         if step.breaks {
-            session.execute("UPDATE bulla.store SET needs = $1 WHERE id = 1", &params![number])?;
+            session.execute("UPDATE bulla.store SET needs = greatest(needs, $1) WHERE id = 1", &params![number])?;
         }
         tracing::info!(step = number, "store schema migrated");
     }
     Ok(())
+}
+
+/// The number of steps that a bulla must know to work on a store of this version.
+pub(super) fn needed() -> i64 {
+    (1..).zip(&STEPS).filter(|(_, step)| step.breaks).map(|(number, _)| number).max().unwrap_or(0)
 }
 
 /// How many steps were taken.

@@ -10,7 +10,7 @@ use super::mark;
 use crate::store::StoreError;
 
 /// The schema's steps; a store counts in `user_version` how many it has.
-pub(super) const STEPS: [&str; 12] = [
+pub(super) const STEPS: [&str; 13] = [
     include_str!("1.sql"),
     include_str!("2.sql"),
     include_str!("3.sql"),
@@ -23,6 +23,7 @@ pub(super) const STEPS: [&str; 12] = [
     include_str!("10.sql"),
     include_str!("11.sql"),
     include_str!("12.sql"),
+    include_str!("13.sql"),
 ];
 
 /// Takes the steps that the store at `path` has not had, in one transaction.

@@ -287,6 +287,13 @@ fn a_deployment_moves_from_its_file_into_a_database() {
     let copied = deployment.run(&["store", "copy", "--to", &url, "--json"]).ok().json();
     assert_eq!(copied["rows"], copied["changed"], "{copied}");
     assert_eq!(deployment.run(&["store", "copy", "--to", &url, "--json"]).ok().json()["changed"], 0);
+    // Nobody who still has the old configuration revokes in the file, or serves it.
+    for old in [vec!["revoke", &id_of(&kept)], vec!["keys", "list"], vec!["serve", "--data-listen", "127.0.0.1:0"]] {
+        let refused = deployment.run(&old);
+        assert!(refused.code == 2 && refused.err.contains(&format!("moved to {url}")), "{old:?}: {}", refused.err);
+    }
+    let doctor = deployment.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.out.contains(&format!("moved to {url}")), "{}", doctor.out);
     deployment.configure("sqlite:bulla.db", &url);
     assert_eq!(deployment.run(&["audit", "--json"]).ok().json(), audit);
     let server = Server::start(&deployment);
@@ -295,7 +302,14 @@ fn a_deployment_moves_from_its_file_into_a_database() {
     server.stop();
     deployment.configure(&url, "sqlite:bulla.db");
     let refused = deployment.run(&["store", "copy", "--to", &url]);
-    assert!(refused.code == 2 && refused.err.contains("in use since"), "{}", refused.err);
+    assert!(refused.code == 2 && refused.err.contains("is in use here"), "{}", refused.err);
+    let asked = deployment.run(&["store", "unmark"]);
+    assert!(asked.code == 64 && asked.err.contains("a key that was revoked there is accepted here"), "{}", asked.err);
+    deployment.run(&["store", "unmark", "--yes"]).ok();
+    let audit = deployment.run(&["audit", "--json"]);
+    assert!(audit.ok().out.contains("store.unmark"), "{}", audit.out);
+    let again = deployment.run(&["store", "unmark", "--yes"]);
+    assert!(again.ok().out.contains("has no mark"), "{}", again.out);
     let back = deployment.run(&["store", "copy", "--from", &url, "--to", "sqlite:back.db"]);
     assert!(back.code != 0 && back.err.contains("a copy is made into PostgreSQL alone"), "{}", back.err);
     assert!(!deployment.file("back.db").exists());

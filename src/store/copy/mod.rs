@@ -139,7 +139,8 @@ pub(crate) struct Copied {
     pub(crate) changed: u64,
 }
 
-/// Copies `from` to `to`, compares every row, and marks `from` as moved. `progress` gets the rows that are done, and how many there are to do.
+/// Copies `from` to `to`, compares every row, and marks `from` as moved. `progress` gets the rows that are done, and how
+/// many there are to do.
 pub(crate) fn copy(from: &dyn Store, to: &dyn Store, progress: &mut dyn FnMut(u64, u64)) -> Result<Copied, CopyError> {
     let target = to.as_target().ok_or(CopyError::NoTarget)?;
     let source = from.as_source();

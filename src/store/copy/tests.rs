@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     config::StoreConfig,
-    store::{AuditRecord, followers, open, open_target, test_postgres::Postgres, transact},
+    store::{AuditRecord, followers, open, open_source, open_target, test_postgres::Postgres, transact},
 };
 
 const KEYS: u64 = 2_500;
@@ -47,13 +47,28 @@ fn sql(folder: &TempDir, text: &str) {
 }
 
 fn note(store: &dyn Store) {
-    let record: AuditRecord = crate::action::Actor::service().record(
-        jiff::Timestamp::UNIX_EPOCH,
-        "test",
-        None,
-        serde_json::json!({"a": "ä"}),
-    );
-    transact::<_, StoreError>(store, |transaction| transaction.append_audit(&record)).expect("noted");
+    try_to_note(store).expect("noted");
+}
+
+fn try_to_note(store: &dyn Store) -> Result<(), StoreError> {
+    transact(store, |transaction| transaction.append_audit(&record()))
+}
+
+fn record() -> AuditRecord {
+    crate::action::Actor::service().record(jiff::Timestamp::UNIX_EPOCH, "test", None, serde_json::json!({"a": "ä"}))
+}
+
+/// Checks that nobody works on a store that moved to `to`: neither who has had it open nor who opens it.
+fn assert_moved(store: &dyn Store, opened: Result<Arc<dyn Store>, StoreError>, to: &TargetDatabase) {
+    let refused = [
+        try_to_note(store).expect_err("refused"),
+        store.revocations_after(0, 9).map(drop).expect_err("refused"),
+        store.log_end().map(drop).expect_err("refused"),
+        opened.map(drop).expect_err("refused"),
+    ];
+    for error in refused {
+        assert!(matches!(&error, StoreError::Moved { to: url, .. } if *url == to.config.url), "{error}");
+    }
 }
 
 struct TargetDatabase {
@@ -98,6 +113,7 @@ fn all(store: &dyn Store) -> Vec<Vec<RawRow>> {
 #[test]
 fn a_copy_has_every_row_and_goes_on_with_the_numbers() {
     let ((_folder, from), place) = (source(), TargetDatabase::new());
+    let log_id = from.revocations_after(0, 1).expect("the log").log_id;
     let mut last = (0, 0);
     let copied = copy(&*from, &*place.target(), &mut |done, total| last = (done, total)).expect("copied");
     assert_eq!((copied.changed, copied.rows), (copied.rows, KEYS + 4 + 1 + 3 + 1499 + 3 + 3 + 1 + 1 + 2 + 1));
@@ -106,11 +122,11 @@ fn a_copy_has_every_row_and_goes_on_with_the_numbers() {
     assert!(all(&*from) == all(&*to));
     assert_eq!(from.as_source().head().expect("its head"), to.as_source().head().expect("its head"));
     let part = to.revocations_after(1_499, 9).expect("the log");
-    assert_eq!((part.end, part.log_id), (1_500, from.revocations_after(0, 1).expect("the log").log_id));
+    assert_eq!((part.end, part.log_id), (1_500, log_id));
     assert_eq!(place.copy(&*from).expect("it is one").changed, 0, "again, and nothing is to be done");
     note(&*to);
     assert_eq!(to.audit_after(3, 9).expect("the audit")[0].seq, 4);
-    assert!(matches!(place.copy(&*from), Err(CopyError::InUse(what)) if what.contains("audit, 4")));
+    assert!(matches!(place.copy(&*from), Err(CopyError::InUseHere { what, .. }) if what.contains("audit, 4")));
     assert!(all(&*from) != all(&*to), "what is in use is left as it is");
 }
 
@@ -166,7 +182,9 @@ fn a_table_that_is_written_after_it_was_compared_makes_no_copy() {
     });
     assert!(matches!(changed, Err(CopyError::Changed(what)) if what == "the number of rows of audit"));
     assert!(place.opened().is_err(), "it is not whole");
-    assert_eq!(place.copy(&*from).expect("now").changed, 1);
+    assert_eq!(from.as_source().moved().expect("looked"), None, "and the source is in use as before");
+    note(&*from);
+    assert_eq!(place.copy(&*from).expect("now").changed, 2);
 }
 
 #[test]
@@ -237,3 +255,5 @@ fn a_role_that_may_not_write_every_table_is_refused_before_anything_is_written()
     assert!(refused.contains("the role no_copier may not write every table"), "{refused}");
     owner.copy(&*from).expect("nothing was begun that is not the owner's");
 }
+
+mod moved;

@@ -223,6 +223,9 @@ fn a_secret_that_cannot_be_read_stops_no_other_set() {
     std::fs::rename(elsewhere, deployment.file("other.key")).expect("renamed");
     server.within("the secret", in_test);
     server.within("the end of the degraded state", |server| !lacks(server));
+}
+
+#[test]
 fn a_set_that_only_a_slow_digest_searches_rejects_what_another_one_accepts() {
     let deployment = Deployment::new();
     import(&deployment, &[row(SCRYPT, json!({}))], &SLOW).ok();

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 
-use bulla::{Rejection, VerifyError, claims::Claims};
+use bulla::{Rejection, VerifyError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -153,17 +153,19 @@ fn write_active(json: &mut String, accepted: &Accepted) {
         }
         None => json.push_str(r#"","expires_at":null,"scopes":["#),
     }
-    for (at, scope) in accepted.scopes().iter().enumerate() {
-        json.push_str(if at == 0 { "" } else { "," });
+    let mut separator = "";
+    accepted.each_scope(|scope| {
+        json.push_str(std::mem::replace(&mut separator, ","));
         write_text(json, scope);
-    }
+    });
     json.push_str(r#"],"meta":{"#);
-    for (at, (name, value)) in accepted.claims().into_iter().flat_map(Claims::meta).enumerate() {
-        json.push_str(if at == 0 { "" } else { "," });
+    let mut separator = "";
+    accepted.each_note(|name, value| {
+        json.push_str(std::mem::replace(&mut separator, ","));
         write_text(json, name);
         json.push(':');
         write_text(json, value);
-    }
+    });
     json.push_str("}}");
 }
 
@@ -182,6 +184,7 @@ fn write_text(json: &mut String, text: &str) {
 mod tests {
     use bulla::{
         Expectations, IssueRequest, Issuer, Realm, Verifier,
+        claims::Claims,
         keyring::{Keyring, KeyringDocument, KeyringId, SourceRecord, Suite},
         source::Sources,
     };
@@ -217,6 +220,8 @@ mod tests {
             verdict(Some(1_900_000_000), Claims::new().with_scopes(["a", "orders.read"])),
             verdict(Some(1_900_000_000), Claims::new().with_meta(meta("plan", "a \"b\" \\ \n \u{1} \u{7f} é"))),
             verdict(None, Claims::new().with_scopes(["x"]).with_meta(meta("a", "1").into_iter().chain(meta("b", "2")))),
+            // Under the seal the shorter name comes first.
+            verdict(None, Claims::new().with_meta(meta("plan", "1").into_iter().chain(meta("z", "2")))),
         ];
         assert!(accepted.iter().all(Result::is_ok));
         let refused = Rejection::ALL.into_iter().map(|rejection| Err(rejection.into()));

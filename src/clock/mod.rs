@@ -73,13 +73,21 @@ pub(crate) fn write_time(text: &mut String, seconds: u64) {
     let (day, month) =
         (day - (153 * from_march + 2) / 5 + 1, if from_march < 10 { from_march + 3 } else { from_march - 9 });
     let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let digits = [year / 100, year % 100, month, day, second / 3_600, second / 60 % 60, second % 60];
-    let behind = ["", "-", "-", "T", ":", ":", "Z"];
-    for (number, behind) in digits.into_iter().zip(behind) {
-        text.push(char::from(b'0' + (number / 10) as u8));
-        text.push(char::from(b'0' + (number % 10) as u8));
-        text.push_str(behind);
+    let mut room = *b"0000-00-00T00:00:00Z";
+    let fields = [
+        (0, year / 100),
+        (2, year % 100),
+        (5, month),
+        (8, day),
+        (11, second / 3_600),
+        (14, second / 60 % 60),
+        (17, second % 60),
+    ];
+    for (at, number) in fields {
+        room[at] = b'0' + (number / 10) as u8;
+        room[at + 1] = b'0' + (number % 10) as u8;
     }
+    text.push_str(std::str::from_utf8(&room).unwrap_or_default());
 }
 
 #[cfg(test)]

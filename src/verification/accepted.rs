@@ -65,6 +65,32 @@ impl Accepted {
         self.claims().map_or(&[], Claims::scopes)
     }
 
+    /// Hands on each scope, in their order. Nothing is allocated for it.
+    pub(crate) fn each_scope(&self, mut each: impl FnMut(&str)) {
+        match self {
+            Accepted::Sealed(verified) => {
+                verified.scopes_text().split(' ').filter(|scope| !scope.is_empty()).for_each(each);
+            }
+            Accepted::Imported(key) => {
+                key.claims().into_iter().flat_map(Claims::scopes).for_each(|scope| each(scope));
+            }
+        }
+    }
+
+    /// Hands on each note, name and value, ordered by name. Nothing is allocated where there are none.
+    pub(crate) fn each_note(&self, mut each: impl FnMut(&str, &str)) {
+        match self {
+            Accepted::Sealed(verified) => {
+                let mut notes: Vec<_> = verified.meta().collect();
+                notes.sort_unstable();
+                notes.into_iter().for_each(|(name, value)| each(name, value));
+            }
+            Accepted::Imported(key) => {
+                key.claims().into_iter().flat_map(Claims::meta).for_each(|(name, value)| each(name, value));
+            }
+        }
+    }
+
     pub(crate) fn meta(&self) -> BTreeMap<String, String> {
         self.claims().map(|claims| claims.meta().clone()).unwrap_or_default()
     }

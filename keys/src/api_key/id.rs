@@ -6,7 +6,6 @@ use super::text::{ID_BYTES, ID_CHARS};
 use crate::{base62, realm::Realm};
 
 /// Characters of the longest id.
-#[cfg(feature = "gateway")]
 pub(crate) const MAX_ID_CHARS: usize = crate::realm::MAX_LEN + 1 + ID_CHARS;
 
 /// An API key's id: its realm and 16 bytes, of which the first four are the key version. Written `realm_` and 22
@@ -97,16 +96,14 @@ impl FromStr for ApiKeyId {
 
 impl fmt::Display for ApiKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.width().is_none() && f.precision().is_none() {
-            f.write_str(self.realm.as_str())?;
-            f.write_str("_")?;
-            return base62::encode_groups(&self.bytes, |digits| f.write_str(digits));
-        }
-        let mut text = String::with_capacity(super::text::MAX_LEN);
-        text.push_str(self.realm.as_str());
-        text.push('_');
-        base62::encode_into(&self.bytes, &mut text);
-        f.pad(&text)
+        // Written once, as it is needed for every request that is accepted.
+        let (realm, mut room) = (self.realm.as_slice(), [0; MAX_ID_CHARS]);
+        let (name, rest) = room.split_at_mut(realm.len());
+        let (underscore, body) = rest.split_at_mut(1);
+        name.copy_from_slice(realm);
+        underscore.copy_from_slice(b"_");
+        base62::encode_digits(&self.bytes, &mut body[..ID_CHARS]);
+        f.pad(std::str::from_utf8(&room[..realm.len() + 1 + ID_CHARS]).unwrap_or_default())
     }
 }
 
@@ -120,10 +117,21 @@ impl fmt::Debug for ApiKeyId {
 mod tests {
     use super::*;
 
+    fn base62_text(bytes: &[u8]) -> String {
+        let mut text = String::new();
+        base62::encode_into(bytes, &mut text);
+        text
+    }
+
     #[test]
     fn ids_go_there_and_back_and_nothing_else_does() {
         let id = ApiKeyId::new("live".parse().expect("a realm"), [0xff; 16]);
         assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(format!("{id:>30.6}"), format!("{:>30.6}", id.to_string()), "aligned and cut as a text is");
+        for realm in ["ab", "a2345678901234567890abcd"] {
+            let id = ApiKeyId::new(realm.parse().expect("a realm"), [0x5a; 16]);
+            assert_eq!(id.to_string(), format!("{realm}_{}", base62_text(&id.bytes)));
+        }
         for bad in ["", "live", "live_", "live_0", "Live_00000XzbyFf5rOyRXQyt8V", "live_00000XzbyFf5rOyRXQyt8"] {
             assert_eq!(bad.parse::<ApiKeyId>(), Err(ApiKeyIdError), "{bad:?}");
         }

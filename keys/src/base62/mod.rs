@@ -3,8 +3,6 @@
 
 mod group;
 
-use std::convert::Infallible;
-
 use self::group::decode_group;
 use crate::{
     base62_digits::{ALPHABET, GROUP_BYTES, GROUP_DIGITS},
@@ -37,26 +35,23 @@ pub(crate) const fn byte_len(chars: usize) -> Option<usize> {
 
 /// Appends the text of `bytes`.
 pub(crate) fn encode_into(bytes: &[u8], out: &mut String) {
-    let push = |digits: &str| {
-        out.push_str(digits);
-        Ok::<(), Infallible>(())
-    };
-    let Ok(()) = encode_groups(bytes, push);
+    for group in bytes.chunks(GROUP_BYTES) {
+        let mut room = [0; GROUP_DIGITS];
+        let digits = &mut room[..DIGITS[group.len()]];
+        encode_digits(group, digits);
+        out.push_str(std::str::from_utf8(digits).unwrap_or_default());
+    }
 }
 
-/// Hands the base62 text of `bytes` to `put`, group by group, without allocating.
-pub(crate) fn encode_groups<E>(bytes: &[u8], mut put: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
-    for group in bytes.chunks(GROUP_BYTES) {
+/// Writes the text of `bytes` into `out`, which has as many bytes as the text has characters.
+pub(crate) fn encode_digits(bytes: &[u8], out: &mut [u8]) {
+    for (group, digits) in bytes.chunks(GROUP_BYTES).zip(out.chunks_mut(GROUP_DIGITS)) {
         let mut value = group.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-        let mut text = [0u8; GROUP_DIGITS];
-        let digits = &mut text[..DIGITS[group.len()]];
         for digit in digits.iter_mut().rev() {
             *digit = ALPHABET[(value % 62) as usize];
             value /= 62;
         }
-        put(std::str::from_utf8(digits).unwrap_or_default())?;
     }
-    Ok(())
 }
 
 /// Decodes `text` into the front of `out` and returns that part, or `None` when `text` is not base62 or does not
@@ -137,6 +132,9 @@ mod tests {
             for length in 0..=64 {
                 let there = text(&vec![fill; length]);
                 assert_eq!(there.len(), text_len(length));
+                let mut digits = vec![0; there.len()];
+                encode_digits(&vec![fill; length], &mut digits);
+                assert_eq!(digits, there.as_bytes());
                 assert_eq!(byte_len(there.len()), Some(length));
                 assert_eq!(bytes(&there), Some(vec![fill; length]), "{length} bytes of {fill:#x}");
             }

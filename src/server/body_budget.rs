@@ -151,10 +151,18 @@ impl BudgetState {
 }
 
 impl Charge {
+    /// Takes `bytes` of the budget for a body that is here as a whole, if that needs nobody's eviction.
+    pub(crate) fn take_whole(&mut self, bytes: usize) -> bool {
+        let taken = self.under_way.is_none() && self.budget.reserve(bytes);
+        if taken {
+            self.charged += bytes;
+        }
+        taken
+    }
+
     /// Takes `bytes` more of the budget at `now`. A body of which `more` is to come may be evicted for others.
     pub(crate) fn take(&mut self, bytes: usize, more: bool, now: Instant) -> Result<(), NoRoom> {
-        if self.under_way.is_none() && !more && self.budget.reserve(bytes) {
-            self.charged += bytes;
+        if !more && self.take_whole(bytes) {
             return Ok(());
         }
         let mut state = self.budget.state();
@@ -235,7 +243,9 @@ mod tests {
         assert_eq!((budget.used(), budget.refused()), (30 + 40, 4));
         assert_eq!(new.take(10, false, at(9_000)), Ok(()));
         assert_eq!(take(30, true, 9_000).err(), Some(NoRoom::Full), "what is all there makes room for nobody");
-        drop((done, oldest, younger, new));
+        let mut whole = budget.charge();
+        assert_eq!((whole.take_whole(21), whole.take_whole(20), whole.take_whole(1)), (false, true, false));
+        drop((done, oldest, younger, new, whole));
         assert!(budget.used() == 0 && budget.state().under_way.is_empty());
     }
 }

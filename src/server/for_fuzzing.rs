@@ -27,6 +27,6 @@ impl Unbound {
 
     /// The answer to a request that comes from no address.
     pub(crate) async fn answer(&self, request: Request) -> Response {
-        self.0.call(PeerRequest::local(request)).await
+        self.0.call(PeerRequest::local(request)).response().await
     }
 }

@@ -101,12 +101,39 @@ impl KeyVerifier {
             || old.any(|old| !old.prefix.is_empty() && old.may_have(text))
     }
 
+    /// Begins to verify a presented key at `now` by the snapshot of its request. Most verdicts are there at once, and
+    /// counted.
+    #[inline]
+    pub(super) fn begin(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, now: u64) -> Step<Verdict, Pending> {
+        let step = decide(&snapshot.state(&self.imported), text, wanted, now);
+        if let Step::Done(verdict) = &step {
+            self.count(snapshot, verdict, text, now);
+        }
+        step
+    }
+
+    /// Goes on with a verification that was begun with the same four, and counts how it ended.
+    pub(super) async fn finish(
+        &self,
+        snapshot: &Snapshot,
+        text: &str,
+        wanted: &Wanted,
+        now: u64,
+        pending: Pending,
+    ) -> Verdict {
+        let verdict = self.find_out(snapshot, text, wanted, pending).await;
+        self.count(snapshot, &verdict, text, now);
+        verdict
+    }
+
     /// Verifies a presented key by the snapshot of its request, and counts how that ended.
     pub(crate) async fn verify(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted) -> Verdict {
         let now = clock::now_seconds();
-        let verdict = self.verify_uncounted(snapshot, text, wanted, now).await;
-        self.count(snapshot, &verdict, text, now);
-        verdict
+        match self.begin(snapshot, text, wanted, now) {
+            Step::Done(verdict) => verdict,
+            // Rare, and boxed: its state would be copied with that of every request.
+            Step::Ask(pending) => Box::pin(self.finish(snapshot, text, wanted, now, pending)).await,
+        }
     }
 
     /// The same for many, up to the first whose verification has to wait for something. `each` gets the verdicts
@@ -133,14 +160,10 @@ impl KeyVerifier {
 
     /// Verifies a key again that was verified before. That is not a use of it, and not counted.
     pub(super) async fn verify_again(&self, text: &str, wanted: &Wanted) -> Verdict {
-        self.verify_uncounted(&self.live.load_full(), text, wanted, clock::now_seconds()).await
-    }
-
-    async fn verify_uncounted(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, now: u64) -> Verdict {
-        match decide(&snapshot.state(&self.imported), text, wanted, now) {
+        let snapshot = self.live.load_full();
+        match decide(&snapshot.state(&self.imported), text, wanted, clock::now_seconds()) {
             Step::Done(verdict) => verdict,
-            // Rare, and boxed: its state would be copied with that of every request.
-            Step::Ask(pending) => Box::pin(self.find_out(snapshot, text, wanted, pending)).await,
+            Step::Ask(pending) => Box::pin(self.find_out(&snapshot, text, wanted, pending)).await,
         }
     }
 

@@ -51,15 +51,14 @@ mod sweeping;
 
 use std::{io, sync::Arc};
 
-use axum::{Router, response::Response};
-use futures_util::{FutureExt, future::Either};
+use axum::Router;
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{
     body_budget::BodyBudget,
     core::{Core, Door},
     data::DataPlane,
-    listener::{Bound, Limits, PeerRequest, Service, Transport, Workers},
+    listener::{Answer, Bound, Limits, PeerRequest, Service, Transport, Workers},
     open_files::Shares,
     role::Role,
 };
@@ -97,10 +96,10 @@ enum Endpoints {
 }
 
 impl Service for Endpoints {
-    fn call(&self, request: PeerRequest) -> impl Future<Output = Response> + Send + use<> {
+    fn call(&self, request: PeerRequest) -> Answer {
         match self {
-            Endpoints::Data(plane) => Either::Left(plane.call(request)),
-            Endpoints::Others(router) => Either::Right(router.call(request).boxed()),
+            Endpoints::Data(plane) => plane.call(request),
+            Endpoints::Others(router) => router.call(request),
         }
     }
 }

@@ -6,6 +6,7 @@ use bulla::{
     Issuer, Realm, Verifier,
     feed::FeedState,
     keyring::{ExportedKeyring, KeyVersion, Keyring, KeyringDocument, KeyringId},
+    layer::CredentialRules,
     revocation::Revocations,
 };
 use jiff::Timestamp;
@@ -36,6 +37,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) default_realms: Vec<Realm>,
+    /// Where keys of these are read from.
+    pub(super) default_rules: CredentialRules,
     /// The realms that accept imported keys.
     importing: Vec<Realm>,
     /// Whom to ask about keys that nobody imported.
@@ -180,6 +183,7 @@ impl Loaded {
             verifier: Verifier::new(&keys.keyring).requiring_secrets(&secret::requiring(&config)),
             issuer: Issuer::new(&keys.keyring),
             counters: metrics.keyring_loaded(&document),
+            default_rules: config.credential_rules(&config.default_realms()).into_owned(),
             default_realms: config.default_realms(),
             importing: importing_realms(&config),
             old_systems: OldSystem::all(&config),
@@ -207,6 +211,7 @@ impl Loaded {
             verifier: Verifier::of_exports(exported).refusing(feed.refused()),
             issuer: Issuer::new(&keys.keyring),
             counters: metrics.keyring_loaded(&document),
+            default_rules: config.credential_rules(&config.default_realms()).into_owned(),
             default_realms: config.default_realms(),
             importing: Vec::new(),
             old_systems: Vec::new(),

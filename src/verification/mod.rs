@@ -115,6 +115,7 @@ pub(crate) enum Checked {
 
 impl VerifierState<'_> {
     /// The one place where a key is accepted.
+    #[inline(always)]
     fn accept(&self, accepted: Accepted) -> Verdict {
         if self.stale.covers(accepted.id().realm()) { Err(VerifyError::Stale) } else { Ok(accepted) }
     }
@@ -129,6 +130,7 @@ impl VerifierState<'_> {
 }
 
 /// Begins to verify `text` at `now`, in Unix seconds.
+#[inline]
 pub(crate) fn decide(state: &VerifierState<'_>, text: &str, wanted: &Wanted, now: u64) -> Step<Verdict, Pending> {
     decide_opened(state, text, wanted, now, wanted.open(state.verifier, text, now))
 }
@@ -149,6 +151,8 @@ pub(crate) fn decide_batch<'t>(
     });
 }
 
+/// Inlined, as an accepted key takes so much room that every call would copy it.
+#[inline(always)]
 fn decide_opened(
     state: &VerifierState<'_>,
     text: &str,

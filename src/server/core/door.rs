@@ -39,8 +39,13 @@ impl Door {
 
     /// The same without counting who holds it, for one verification and nothing beside it.
     pub(in crate::server) fn pass(self) -> (Core, Guard<Arc<Snapshot>>) {
-        let snapshot = self.0.0.live.load();
+        let snapshot = Door::pass_at_once(&self.0);
         (self.0, snapshot)
+    }
+
+    /// The same for a request that is here as a whole, so that no door has to be made for it.
+    pub(in crate::server) fn pass_at_once(core: &Core) -> Guard<Arc<Snapshot>> {
+        core.0.live.load()
     }
 }
 

@@ -22,12 +22,11 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::{FromRef, FromRequest, State},
+    extract::FromRef,
     http::{HeaderValue, Method, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures_util::{FutureExt, future::Either};
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouterExt},
@@ -37,8 +36,7 @@ use utoipa_axum::{
 use super::{
     App,
     core::{Core, Door},
-    extract::JsonBody,
-    listener::{PeerRequest, Service},
+    listener::{Answer, PeerRequest, Service},
     problem::Problem,
 };
 
@@ -77,34 +75,20 @@ impl IntoResponse for Written {
 }
 
 impl Service for DataPlane {
-    fn call(&self, request: PeerRequest) -> impl Future<Output = Response> + Send + use<> {
-        let only_head = request.request.method() == Method::HEAD;
-        let is_post = request.request.method() == Method::POST;
-        // Boxed, so that `authorize` alone decides how much is copied for it.
-        let answer = match request.request.uri().path() {
-            "/v1/verify" if is_post => {
-                let core = self.core.clone();
-                return Either::Right(
-                    async move {
-                        match JsonBody::from_request(request.request, &core).await {
-                            Ok(body) => {
-                                verify::verify(State(core.clone()), Door::of(&core), body).await.into_response()
-                            }
-                            Err(problem) => problem.into_response(),
-                        }
-                    }
-                    .boxed(),
-                );
+    fn call(&self, request: PeerRequest) -> Answer {
+        let method = request.request.method();
+        let (only_head, is_post) = (method == Method::HEAD, method == Method::POST);
+        match request.request.uri().path() {
+            "/v1/verify" if is_post => verify::answer(&self.core, request.request),
+            path if authorize::is_authorize(path) => {
+                let answer = authorize::authorize(&self.core, request);
+                // As a router does it. Over HTTP/2 a body would end the stream with an error.
+                if only_head { answer.without_body() } else { answer }
             }
-            path if authorize::is_authorize(path) => Either::Left(authorize::authorize(Door::of(&self.core), request)),
-            authorize::EXT_AUTHZ => Either::Right(authorize::ext_authz(Door::of(&self.core), request).boxed()),
-            _ if grpc::is_grpc(request.request.headers()) => {
-                Either::Right(grpc::answer(self.core.clone(), request).boxed())
-            }
-            _ => return Either::Right(self.others.call(request).boxed()),
-        };
-        // As a router does it. Over HTTP/2 a body would end the stream with an error.
-        Either::Left(answer.map(move |answer| if only_head { answer.map(|_| Body::empty()) } else { answer }))
+            authorize::EXT_AUTHZ => Answer::later(authorize::ext_authz(Door::of(&self.core), request)),
+            _ if grpc::is_grpc(request.request.headers()) => Answer::later(grpc::answer(self.core.clone(), request)),
+            _ => self.others.call(request),
+        }
     }
 }
 

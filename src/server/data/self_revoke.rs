@@ -63,7 +63,7 @@ pub(super) async fn self_revoke(
 ) -> Result<(StatusCode, Json<RevokeOutcome>), Problem> {
     let (head, body) = request.into_parts();
     let headers = head.headers;
-    let body = body::bytes(Request::new(body), Bounds::single(&app.config.server)).await?;
+    let body = body::bytes(body, Bounds::single(&app.config.server)).await?;
     let Query(WaitQuery { wait }) = match query {
         Ok(query) => query,
         Err(wrong_wait) if head.uri.query().is_some_and(|query| query.starts_with("wait=") && !query.contains('&')) => {

@@ -43,13 +43,13 @@ impl Bounds {
 /// sends the next request there would find it closed.
 pub(in crate::server) async fn read_ahead(request: Request, bounds: Bounds) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = bytes(Request::new(body), bounds).await?;
+    let bytes = bytes(body, bounds).await?;
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 /// The body as bytes, of any media type.
-pub(in crate::server) async fn bytes(request: Request, bounds: Bounds) -> Result<Bytes, Problem> {
-    let mut collecting = std::pin::pin!(collect(request, bounds.size));
+pub(in crate::server) async fn bytes(body: Body, bounds: Bounds) -> Result<Bytes, Problem> {
+    let mut collecting = std::pin::pin!(collect(body, bounds.size));
     // A body that arrived with its head needs no timer.
     match poll_immediate(collecting.as_mut()).await {
         Some(collected) => collected,
@@ -58,8 +58,7 @@ pub(in crate::server) async fn bytes(request: Request, bounds: Bounds) -> Result
 }
 
 /// Reads at most `limit` bytes. The connection deals with the rest of a larger body.
-async fn collect(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let mut body = request.into_body();
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let (mut first, mut kept) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| match error.into_inner().downcast_ref::<NoRoom>() {
@@ -89,6 +88,10 @@ async fn collect(request: Request, limit: usize) -> Result<Bytes, Problem> {
 pub(super) fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Problem> {
     let mut given = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return Err(Problem::media_type(wanted)) };
+    // As nearly every client writes it.
+    if value == wanted {
+        return Ok(());
+    }
     let mut parts = value.to_str().unwrap_or_default().split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     let mut parameters = parts.filter_map(|part| part.split_once('='));

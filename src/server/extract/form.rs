@@ -17,7 +17,7 @@ impl Form {
     /// Reads a body of this media type.
     pub(in crate::server) async fn read(request: Request, bounds: Bounds) -> Result<Self, Problem> {
         expect_type(request.headers(), "application/x-www-form-urlencoded")?;
-        body::bytes(request, bounds).await.map(Form)
+        body::bytes(request.into_body(), bounds).await.map(Form)
     }
 
     /// The parameters that `T` knows.

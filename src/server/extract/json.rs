@@ -70,7 +70,7 @@ where
         if !request.body().is_end_stream() {
             expect_type(&headers, JSON)?;
         }
-        Ok(JsonBody { headers, bytes: body::bytes(request, bounds).await?, as_type: PhantomData })
+        Ok(JsonBody { headers, bytes: body::bytes(request.into_body(), bounds).await?, as_type: PhantomData })
     }
 }
 
@@ -106,8 +106,18 @@ impl<T, B> JsonBody<T, B> {
     }
 }
 
-/// The parser's own message may quote a value, which may be an API key: the problem has place and kind alone.
-fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
+/// Reads the body of a request of which nothing else is wanted. It is [`parse`]d when it is here.
+pub(in crate::server) fn read(
+    request: Request,
+    bounds: Bounds,
+) -> Result<impl Future<Output = Result<Bytes, Problem>> + Send + use<>, Problem> {
+    expect_type(request.headers(), JSON)?;
+    Ok(body::bytes(request.into_body(), bounds))
+}
+
+/// A body as JSON. The parser's own message may quote a value, which may be an API key: the problem has place and kind
+/// alone.
+pub(in crate::server) fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
     object::from_slice(bytes).map_err(|error| {
         let told = explain(&error);
         let of_a_value = [WRONG_KIND, TOO_LONG].iter().any(|kind| told.starts_with(kind));

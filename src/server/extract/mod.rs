@@ -3,7 +3,7 @@
 
 pub(super) mod body;
 mod form;
-mod json;
+pub(super) mod json;
 mod parameters;
 mod path;
 mod query;

@@ -11,10 +11,6 @@ use std::{
 };
 
 use axum::{http::Version, response::IntoResponse};
-use futures_util::{
-    FutureExt,
-    future::{self, Either},
-};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -27,7 +23,7 @@ use hyper_util::{
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    Limits, Peer, PeerRequest, Service,
+    Answer, Limits, Peer, PeerRequest, Service,
     alarm::{Alarm, HyperTimer},
     connections::{Connection, ConnectionPermit},
     drain,
@@ -67,14 +63,13 @@ pub(super) async fn serve(
             // Here, because the head is decoded already, and the future is polled later.
             let (answer, drain) = match drain::watch(request, budget) {
                 Ok((request, drain)) => {
-                    let request = PeerRequest { request, peer, client: client.clone() };
-                    (Either::Left(answer(&endpoints, request)), drain)
+                    (answer(&endpoints, PeerRequest { request, peer, client: client.clone() }), drain)
                 }
-                Err(_) => (Either::Right(future::ready(Problem::busy().into_response())), None),
+                Err(_) => (Answer::Now(Problem::busy().into_response()), None),
             };
             // Only a long answer over HTTP/2 is charged.
             let budget = is_http2.then(|| Arc::clone(budget));
-            answer.map(move |response| {
+            answer.ended_by(move |response| {
                 let response = match drain {
                     Some(drain) => drain.answered(response, in_flight.connection(), time),
                     None => response,

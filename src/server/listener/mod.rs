@@ -23,7 +23,7 @@ use super::body_budget::BodyBudget;
 
 pub(super) use self::{
     bound::Bound,
-    service::{PeerRequest, Service},
+    service::{Answer, PeerRequest, Service},
     transport::{Environment, Transport},
     workers::Workers,
 };

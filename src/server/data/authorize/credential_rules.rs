@@ -2,16 +2,15 @@
 
 use std::borrow::Cow;
 
-use bulla::{Realm, gateway::Required, layer::CredentialRules};
+use bulla::{gateway::Required, layer::CredentialRules};
 
-use crate::config::Config;
+use crate::server::snapshot::Snapshot;
 
-/// Where the key is read from; if a route names no realm, as for one of these.
-pub(super) fn take_rules<'c>(
-    required: &mut Required,
-    config: &'c Config,
-    default_realms: &[Realm],
-) -> Cow<'c, CredentialRules> {
-    let realms = if required.realms.is_empty() { default_realms } else { &required.realms };
-    required.from.take().map_or_else(|| config.credential_rules(realms), Cow::Owned)
+/// Where the key is read from; if a route names no realm, as for the default ones.
+pub(super) fn take_rules<'s>(required: &mut Required, snapshot: &'s Snapshot) -> Cow<'s, CredentialRules> {
+    match required.from.take() {
+        Some(rules) => Cow::Owned(rules),
+        None if required.realms.is_empty() => Cow::Borrowed(&snapshot.default_rules),
+        None => snapshot.config.credential_rules(&required.realms),
+    }
 }

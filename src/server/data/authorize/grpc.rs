@@ -18,7 +18,8 @@ use hyper::body::{Frame, SizeHint};
 use tonic::{Code, Status};
 
 use super::{
-    check_request::Question, check_response, credential_rules::take_rules, requirements, verify, wire::WireError,
+    check_request::Question, check_response, conclude, credential_rules::take_rules, read, requirements,
+    wire::WireError,
 };
 use crate::server::{
     client_address,
@@ -45,7 +46,7 @@ pub(in crate::server::data) async fn ext_authz(door: Door, asked: PeerRequest) -
         return ([(header::ALLOW, "POST")], Problem::method()).into_response();
     }
     // Before it is read, which bounds its size and its time.
-    let bytes = match body::bytes(asked.request, Bounds::check(&door.core().config.server)).await {
+    let bytes = match body::bytes(asked.request.into_body(), Bounds::check(&door.core().config.server)).await {
         Ok(bytes) => bytes,
         Err(problem) => return grpc::refuse(&problem),
     };
@@ -81,13 +82,19 @@ async fn check(door: Door, peer: Peer, question: Question<'_>) -> Result<Vec<u8>
     };
     let source = question.source()?;
     let address = source.filter(|_| client_address::is_gateway(&snapshot.config.data, peer));
-    let rules = take_rules(&mut required, &snapshot.config, &snapshot.default_realms);
+    let rules = take_rules(&mut required, &snapshot);
     let headers = question.credentials(&rules)?;
-    Ok(match verify(&core.verification, &snapshot, required, &rules, &headers, address).await {
+    let (presented, wanted) = match read(&core.verification, &snapshot, required, &rules, &headers, address) {
+        Ok(read) => read,
+        Err(denied) => return Ok(deny(denied).await),
+    };
+    let verdict = core.verification.verify(&snapshot, presented.expose(), &wanted).await;
+    let allowed = conclude(&verdict, &snapshot, &wanted, &rules, |accepted, identity| {
         // The application does not need the key.
-        Ok((accepted, identity)) => {
-            check_response::allowed(identity.values(), headers.keys(), &identity.metadata(&accepted))
-        }
+        check_response::allowed(identity.values(), headers.keys(), &identity.metadata(accepted))
+    });
+    Ok(match allowed {
+        Ok(allowed) => allowed,
         Err(denied) => deny(denied).await,
     })
 }

@@ -1,22 +1,25 @@
 //! `ANY /v1/authorize`: the requirements are in the path, the answer in status and headers.
 
 use axum::{
-    http::request::Parts,
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
+use zeroize::Zeroizing;
 
-use super::{credential_rules::take_rules, identity::Identity, requirements, verify};
+use super::{conclude, credential_rules::take_rules, identity::Identity, read, requirements};
 use crate::{
     api::{
         responses::{CouldNotTell, Misconfigured},
         schema,
     },
+    clock,
     server::{
         client_address,
-        core::Door,
-        listener::{Peer, PeerRequest},
+        core::{Core, Door},
+        listener::{Answer, PeerRequest},
         rejection::Denied,
     },
+    verification::{Accepted, Step},
 };
 
 /// Answers a gateway: may this request pass?
@@ -42,30 +45,44 @@ use crate::{
         Misconfigured, CouldNotTell,
     )
 )]
-pub(in crate::server::data) fn authorize(
-    door: Door,
-    PeerRequest { request, peer, .. }: PeerRequest,
-) -> impl Future<Output = Response> + Send {
-    let (head, _unread) = request.into_parts();
-    async move {
-        match identify(door, &head, peer).await {
-            Ok(identity) => {
-                let mut response = Response::default();
-                *response.headers_mut() = identity.into_headers();
-                response
-            }
-            Err(denied) => denied.into_response(),
+pub(in crate::server::data) fn authorize(core: &Core, request: PeerRequest) -> Answer {
+    decide(core, &request).unwrap_or_else(|denied| Answer::Now(denied.into_response()))
+}
+
+fn decide(core: &Core, PeerRequest { request, peer, .. }: &PeerRequest) -> Result<Answer, Denied> {
+    let (snapshot, headers) = (Door::pass_at_once(core), request.headers());
+    let mut required = requirements(&snapshot, Ok(route(request.uri().path())))?;
+    let address = client_address::behind_gateway(&snapshot.config.data, *peer, headers);
+    let rules = take_rules(&mut required, &snapshot);
+    let (presented, wanted) = read(&core.verification, &snapshot, required, &rules, headers, address)?;
+    let now = clock::now_seconds();
+    match core.verification.begin(&snapshot, presented.expose(), &wanted, now) {
+        Step::Done(ref verdict) => Ok(Answer::Now(respond(conclude(verdict, &snapshot, &wanted, &rules, allow)))),
+        // What is left takes the request's own texts along.
+        Step::Ask(pending) => {
+            let (core, rules) = (core.clone(), rules.into_owned());
+            let text = Zeroizing::new(presented.expose().to_owned());
+            Ok(Answer::later(async move {
+                let verdict = core.verification.finish(&snapshot, &text, &wanted, now, pending).await;
+                respond(conclude(&verdict, &snapshot, &wanted, &rules, allow))
+            }))
         }
     }
 }
 
-async fn identify(door: Door, head: &Parts, peer: Peer) -> Result<Identity, Denied> {
-    let (core, snapshot) = door.pass();
-    let mut required = requirements(&snapshot, Ok(route(head.uri.path())))?;
-    let address = client_address::behind_gateway(&snapshot.config.data, peer, &head.headers);
-    let rules = take_rules(&mut required, &snapshot.config, &snapshot.default_realms);
-    let (_accepted, identity) = verify(&core.verification, &snapshot, required, &rules, &head.headers, address).await?;
-    Ok(identity)
+fn allow(_: &Accepted, identity: Identity) -> HeaderMap {
+    identity.into_headers()
+}
+
+fn respond(answer: Result<HeaderMap, Denied>) -> Response {
+    match answer {
+        Ok(headers) => {
+            let mut response = Response::default();
+            *response.headers_mut() = headers;
+            response
+        }
+        Err(denied) => denied.into_response(),
+    }
 }
 
 const PATH: &str = "/v1/authorize";

@@ -15,14 +15,14 @@ use std::{net::IpAddr, time::Instant};
 use axum::http::HeaderMap;
 use bulla::{
     gateway::Required,
-    layer::{Credential, CredentialRules, Refusal},
+    layer::{Credential, CredentialRules, Presented, Refusal},
 };
 
 use self::identity::Identity;
 use crate::{
     server::{key_verifier::KeyVerifier, problem::Problem, rejection::Denied, snapshot::Snapshot},
     telemetry::rate_limit::LineLimit,
-    verification::{Accepted, Wanted},
+    verification::{Accepted, Verdict, Wanted},
 };
 
 pub(super) use self::{
@@ -57,34 +57,41 @@ fn known_realms(snapshot: &Snapshot, required: Required) -> Result<Required, Str
     }
 }
 
-/// Verifies the key in a client's headers, by its address if that is known.
-async fn verify(
+/// The credential in a client's headers, and what is expected of it: by the client's address if that is known.
+fn read<'h>(
     verification: &KeyVerifier,
     snapshot: &Snapshot,
     required: Required,
     rules: &CredentialRules,
-    headers: &HeaderMap,
+    headers: &'h HeaderMap,
     address: Option<IpAddr>,
-) -> Result<(Accepted, Identity), Denied> {
+) -> Result<(Presented<'h>, Wanted), Denied> {
     let presented = match verification.credential(snapshot, headers, rules) {
         Credential::One(presented) => presented,
         Credential::None => return Err(Denied::refused(Refusal::NoCredential, rules)),
         Credential::Several => return Err(Denied::refused(Refusal::SeveralCredentials, rules)),
     };
     let realms = if required.realms.is_empty() { snapshot.default_realms.clone() } else { required.realms };
-    let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address };
-    match verification.verify(snapshot, presented.expose(), &wanted).await {
-        Ok(accepted) => {
-            let identity = Identity::of(&accepted, snapshot.assertions(), wanted.audience.as_deref());
-            let identity = identity.ok_or_else(|| {
-                static LINES: LineLimit = LineLimit::new();
-                if let Some(kept_back) = LINES.allow(Instant::now()) {
-                    tracing::error!(id = %accepted.id(), kept_back, "identity of the key does not fit into headers");
-                }
-                Denied::Failed(Problem::internal())
-            })?;
-            Ok((accepted, identity))
+    Ok((presented, Wanted { realms, scopes: required.scopes, audience: required.audience, address }))
+}
+
+/// The answer about a key: its identity, as `write` writes it, or why not.
+fn conclude<T>(
+    verdict: &Verdict,
+    snapshot: &Snapshot,
+    wanted: &Wanted,
+    rules: &CredentialRules,
+    write: impl FnOnce(&Accepted, Identity) -> T,
+) -> Result<T, Denied> {
+    let accepted = verdict.as_ref().map_err(|error| Denied::by(*error, &wanted.scopes, rules))?;
+    match Identity::of(accepted, snapshot.assertions(), wanted.audience.as_deref()) {
+        Some(identity) => Ok(write(accepted, identity)),
+        None => {
+            static LINES: LineLimit = LineLimit::new();
+            if let Some(kept_back) = LINES.allow(Instant::now()) {
+                tracing::error!(id = %accepted.id(), kept_back, "identity of the key does not fit into headers");
+            }
+            Err(Denied::Failed(Problem::internal()))
         }
-        Err(error) => Err(Denied::by(error, &wanted.scopes, rules)),
     }
 }

@@ -58,13 +58,30 @@ impl Form {
     }
 }
 
-/// Returns whether all of it is printable ASCII, spaces and tabs.
-#[inline]
+/// Returns whether all of it is printable ASCII, spaces and tabs. It looks at whole words, and the last one may overlap
+/// the one before: a compiler that makes vectors of a loop over bytes may not do so for every build.
 pub(super) fn is_readable(value: &[u8]) -> bool {
-    all_bytes(value, |byte| matches!(byte, b'\t' | b' '..=b'~'))
+    match value.last_chunk() {
+        Some(last) => value.as_chunks().0.iter().chain([last]).all(|word| is_readable_word(*word)),
+        None => value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')),
+    }
+}
+
+/// The same of eight bytes at once. A sum of a byte below 128 and these numbers stays within its byte; if one is not
+/// below, its own highest bit says so.
+fn is_readable_word(bytes: [u8; 8]) -> bool {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    let word = u64::from_ne_bytes(bytes);
+    let from_space = word.wrapping_add(each(0x80 - b' '));
+    let beyond_tilde = word.wrapping_add(each(0x80 - (b'~' + 1)));
+    let no_tab = (word ^ each(b'\t')).wrapping_add(each(0x7f));
+    (word | beyond_tilde | (!from_space & no_tab)) & each(0x80) == 0
 }
 
 /// Returns whether each byte passes. It looks at whole vectors; the last one may overlap the one before.
+#[cfg(feature = "gateway")]
 #[inline]
 pub(crate) fn all_bytes(value: &[u8], passes: impl Fn(u8) -> bool) -> bool {
     const VECTOR: usize = 16;
@@ -80,4 +97,28 @@ fn without_spaces(mut text: &[u8]) -> &[u8] {
         text = rest;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_is_readable_or_not_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let expected = byte == b'\t' || (b' '..=b'~').contains(&byte);
+            for length in 1..=24 {
+                for at in 0..length {
+                    // Beside the lowest and the highest that are readable, and a tab.
+                    for beside in [b' ', b'~', b'\t'] {
+                        let mut value = vec![beside; length];
+                        value[at] = byte;
+                        assert_eq!(is_readable(&value), expected, "{byte:#x} at {at} of {length}");
+                    }
+                }
+            }
+        }
+        assert!(is_readable(b""));
+        assert!(!is_readable(b"a\x80bcdefg\xff"), "several");
+    }
 }

@@ -46,6 +46,9 @@ struct CredentialHeader {
     form: Form,
 }
 
+/// More than one value is not empty.
+struct Several;
+
 /// A part of rules does not parse. No text quotes the part: where a route lacks its requirements, that may hold a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -137,7 +140,24 @@ impl CredentialRules {
 
     /// Reads the credential. `is_key` says which half of Basic is the key, by the shape that keys have.
     pub fn read<'h>(&self, headers: &'h HeaderMap, is_key: impl Fn(&str) -> bool) -> Credential<'h> {
-        self.read_one(self.values(headers), is_key)
+        match self.only(headers) {
+            Ok(Some((name, value))) => self.read_value(name, value, is_key),
+            Ok(None) => Credential::None,
+            Err(Several) => Credential::Several,
+        }
+    }
+
+    /// The one value that is not empty.
+    fn only<'h>(&self, headers: &'h HeaderMap) -> Result<Option<(&HeaderName, &'h [u8])>, Several> {
+        let mut only = None;
+        for name in self.headers() {
+            for value in headers.get_all(name).iter().map(HeaderValue::as_bytes) {
+                if !self.is_empty(name, value) && only.replace((name, value)).is_some() {
+                    return Err(Several);
+                }
+            }
+        }
+        Ok(only)
     }
 
     /// The same from names, in any case, and values. Headers that the rules do not name are passed over.

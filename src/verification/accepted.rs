@@ -1,6 +1,6 @@
 //! A key that was accepted: one of bulla's own, or one that was imported.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use bulla::{ApiKey, ApiKeyId, Verified, claims::Claims};
 use uuid::Uuid;
@@ -63,6 +63,14 @@ impl Accepted {
 
     pub(crate) fn scopes(&self) -> &[String] {
         self.claims().map_or(&[], Claims::scopes)
+    }
+
+    /// The scopes as one text, joined by spaces.
+    pub(crate) fn scopes_text(&self) -> Cow<'_, str> {
+        match self {
+            Accepted::Sealed(verified) => Cow::Borrowed(verified.scopes_text()),
+            Accepted::Imported(_) => Cow::Owned(self.scopes().join(" ")),
+        }
     }
 
     /// Hands on each scope, in their order. Nothing is allocated for it.

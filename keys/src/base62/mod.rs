@@ -47,9 +47,14 @@ pub(crate) fn encode_into(bytes: &[u8], out: &mut String) {
 pub(crate) fn encode_digits(bytes: &[u8], out: &mut [u8]) {
     for (group, digits) in bytes.chunks(GROUP_BYTES).zip(out.chunks_mut(GROUP_DIGITS)) {
         let mut value = group.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-        for digit in digits.iter_mut().rev() {
-            *digit = ALPHABET[(value % 62) as usize];
-            value /= 62;
+        // Five digits at a time, as numbers of 32 bits take fewer steps to divide.
+        for digits in digits.rchunks_mut(5) {
+            let mut five = (value % 62u64.pow(5)) as u32;
+            value /= 62u64.pow(5);
+            for digit in digits.iter_mut().rev() {
+                *digit = ALPHABET[(five % 62) as usize];
+                five /= 62;
+            }
         }
     }
 }

@@ -46,11 +46,7 @@ impl Identity {
         let id_end = text.len();
         text.push_str(id.realm().as_str());
         let realm_end = text.len();
-        let mut separator = "";
-        accepted.each_scope(|scope| {
-            text.push_str(std::mem::replace(&mut separator, " "));
-            text.push_str(scope);
-        });
+        text.push_str(&accepted.scopes_text());
         let scopes_end = text.len();
         // The key's issuer wrote them; everything else is bulla's own.
         if text[realm_end..].bytes().any(|byte| byte.is_ascii_control()) {

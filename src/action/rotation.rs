@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Instant};
 
 use bulla::{
-    keyring::{KeyVersion, KeyringDocument, VersionState},
+    keyring::{KeyVersion, KeyringDocument, VersionRecord, VersionState},
     source::SourceUri,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -46,6 +46,11 @@ pub(crate) fn is_everywhere(staged_at: Timestamp, interval: Span, now: Timestamp
 /// wrong.
 pub(crate) fn ahead_of(document: &KeyringDocument, now: Timestamp) -> Option<Timestamp> {
     latest_change(document).filter(|latest| age(now, *latest) > CLOCKS_DIFFER)
+}
+
+/// The version that seals new API keys at `now`: the active one, unless it is past its `seal_until`.
+pub(crate) fn sealing(document: &KeyringDocument, now: Timestamp) -> Option<&VersionRecord> {
+    document.active().filter(|active| active.seal_until.is_none_or(|until| clock::seconds(now) < until))
 }
 
 /// When a version was last staged or activated.
@@ -179,6 +184,16 @@ mod tests {
         assert_eq!(rotating.look(300, at(180 * DAY)), None);
         assert_eq!(rotating.look(400, at(180 * DAY + 222)), None);
         assert_eq!(rotating.look(461, at(180 * DAY + 283)), Some(Step::NoSourceLeft));
+    }
+
+    #[test]
+    fn the_active_version_seals_until_its_limit() {
+        let mut rotating = Rotating::new();
+        let one = rotating.document.active().expect("active").number;
+        let sealing = |rotating: &Rotating, now| super::sealing(&rotating.document, now).map(|record| record.number);
+        assert_eq!(sealing(&rotating, at(YEAR)), Some(one), "without a limit");
+        rotating.document.limit(one, Some(clock::seconds(at(DAY))), None).expect("limited");
+        assert_eq!((sealing(&rotating, at(DAY - 1)), sealing(&rotating, at(DAY))), (Some(one), None));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 pub(crate) struct Ready {
     pub(crate) ready: bool,
     pub(crate) keyring_serial: u64,
+    /// The version that seals new API keys; null if none can be issued.
     #[schema(required)]
     pub(crate) active_version: Option<u32>,
     /// What does not work as it should, while keys are verified all the same.

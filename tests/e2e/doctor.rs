@@ -60,6 +60,18 @@ fn a_keyring_that_is_another_than_the_store_s() {
 }
 
 #[test]
+fn an_active_version_that_seals_nothing_any_more() {
+    let told = wrong_after(|deployment| {
+        let server = Server::start(deployment);
+        let active = || server.data.get("/readyz").json()["active_version"].clone();
+        assert_eq!(active(), 1);
+        deployment.keyring(&["limit", "1", "--seal-until", "2020-01-01T00:00:00Z"]);
+        server.until("the limit", |_| active().is_null());
+    });
+    assert!(told.contains("past its seal_until") && told.contains("limit 1 --no-seal-until"), "{told}");
+}
+
+#[test]
 fn a_pepper_that_is_another_than_the_one_of_the_stored_hashes() {
     let told = wrong_after(|deployment| {
         std::fs::copy(deployment.file("feed-signing.key"), deployment.file("pepper-1.key")).expect("copied");

@@ -70,6 +70,7 @@ fn what_ends_many_keys_says_how_many_and_wants_a_word() {
         (vec!["revoke", "--realm", "test", "--issued-before", "2026-01-01T00:00:00Z"], "0 active", "revoke test"),
         (vec!["keyring", "limit", "1", "--verify-until", past], "5 active API keys, including 1", "limit 1"),
         (vec!["keyring", "limit", "1", "--verify-until", late], "4 active API keys, including 1", "limit 1"),
+        (vec!["keyring", "limit", "1", "--seal-until", past], "no API key can be issued until", "limit 1"),
     ] {
         let refused = deployment.run(&arguments);
         assert_eq!(refused.code, 64, "{arguments:?}: {}", refused.out);

@@ -28,12 +28,7 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
     };
     let versions = counted(document.versions().len() as u64, "version");
     report.ok("keyring", format_args!("serial {}, {versions}", document.serial()));
-    if document.active().is_none() {
-        report.wrong(
-            "keyring",
-            "no version is active, so no API key can be issued: activate one with `bulla keyring activate`",
-        );
-    }
+    check_sealing(&document, now, report);
     match known {
         Ok(memories) => check_memories(&document, &memories, report),
         Err(error) => report.wrong("keyring", error),
@@ -50,6 +45,25 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
     deployment.shared_keys(&document).into_iter().for_each(|shared| report.wrong("keyring", shared));
     check_other_keys(deployment, &document, report);
     check_pepper(deployment, &document, store, report);
+}
+
+/// Whether API keys can be issued.
+fn check_sealing(document: &KeyringDocument, now: Timestamp, report: &mut Report) {
+    match document.active() {
+        None => report.wrong(
+            "keyring",
+            "no version is active, so no API key can be issued: activate one with `bulla keyring activate`",
+        ),
+        Some(active) if rotation::sealing(document, now).is_none() => report.wrong(
+            "keyring",
+            format_args!(
+                "the active version {0} is past its seal_until, so no API key can be issued: stage and activate the next one, \
+                 or remove the limit with `bulla keyring limit {0} --no-seal-until`",
+                active.number
+            ),
+        ),
+        Some(_) => {}
+    }
 }
 
 /// What the store remembers of keyrings, of this one and of others.

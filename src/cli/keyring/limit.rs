@@ -21,7 +21,8 @@ use crate::{
 
 #[derive(Args)]
 #[command(after_help = "\
-Without an option the command shows the limits. If --verify-until ends active API keys, the command tells how many, and asks.")]
+Without an option the command shows the limits. If --verify-until ends active API keys, the command tells how many, and asks. \
+It asks as well if --seal-until is past and the version is the active one: no API key can be issued then.")]
 pub(in crate::cli) struct Limit {
     /// The number of the version
     #[arg(value_parser = parsers::version)]
@@ -52,9 +53,7 @@ impl Limit {
             verify_until: setting(self.verify_until, self.no_verify_until)?,
         };
         let local = Local::open(config)?;
-        if let Some(until) = self.verify_until {
-            self.confirm(&local, until)?;
-        }
+        self.confirm(&local)?;
         if (limit.seal_until, limit.verify_until) != (Setting::Keep, Setting::Keep) {
             local.change_keyring(&Change::Limit(self.version, limit))?;
         }
@@ -79,19 +78,43 @@ impl Limit {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Asks if the limit ends API keys that are active at that time.
-    fn confirm(&self, local: &Local, until: Timestamp) -> Result<(), Failure> {
+    /// Asks if a limit stops issuing at once, or ends API keys that are active at that time.
+    fn confirm(&self, local: &Local) -> Result<(), Failure> {
         if self.confirmation.is_given() {
             return Ok(());
         }
+        let consequences = [self.stopped(local)?, self.ended(local)?];
+        let told: Vec<String> = consequences.into_iter().flatten().collect();
+        match told.is_empty() {
+            true => Ok(()),
+            false => self.confirmation.ask(&told.join(" "), &format!("limit {}", self.version)),
+        }
+    }
+
+    /// What a limit on sealing does that is over already.
+    fn stopped(&self, local: &Local) -> Result<Option<String>, Failure> {
+        let Some(until) = self.seal_until.filter(|until| *until <= clock::now()) else { return Ok(None) };
+        let (version, document) = (self.version, local.deployment.document(&*local.store)?);
+        let told = format!(
+            "Version {version} is the active one, and {until} is past: no API key can be issued until another version is \
+             activated. `bulla keyring limit {version} --no-seal-until` undoes it."
+        );
+        Ok(document.active().filter(|active| active.number == version).map(|_| told))
+    }
+
+    /// What a limit on verifying does to API keys that are active.
+    fn ended(&self, local: &Local) -> Result<Option<String>, Failure> {
+        let Some(until) = self.verify_until else { return Ok(None) };
         let (version, at) = (self.version, until.max(clock::now()));
         let counts = local.store.active_counts(at)?;
-        let Some(count) = counts.iter().find(|count| count.version == version.number()) else { return Ok(()) };
-        let told = format!(
-            "This rejects {} of version {version} from {until} on. `bulla keyring limit {version} --no-verify-until` undoes it.",
-            counted_keys(count.all, count.administrators)
-        );
-        self.confirmation.ask(&told, &format!("limit {version}"))
+        let count = counts.iter().find(|count| count.version == version.number());
+        Ok(count.map(|count| {
+            format!(
+                "This rejects {} of version {version} from {until} on. `bulla keyring limit {version} --no-verify-until` \
+                 undoes it.",
+                counted_keys(count.all, count.administrators)
+            )
+        }))
     }
 }
 

@@ -5,7 +5,9 @@
 use axum::{Json, extract::State, http::StatusCode};
 
 use crate::{
+    action::rotation,
     api::health::Ready,
+    clock,
     server::core::{Core, Door},
 };
 
@@ -23,7 +25,7 @@ pub(super) async fn healthy() -> &'static str {
 ))]
 pub(super) async fn ready(State(core): State<Core>, door: Door) -> (StatusCode, Json<Ready>) {
     let snapshot = door.enter();
-    let active_version = snapshot.document.active().map(|record| record.number.number());
+    let active_version = rotation::sealing(&snapshot.document, clock::now()).map(|record| record.number.number());
     let ready = snapshot.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let shown =

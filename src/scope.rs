@@ -77,6 +77,17 @@ impl std::str::FromStr for Grant {
     }
 }
 
+impl Grant {
+    /// Refuses a text that grants nothing where these are the realms: a typing error. The message quotes it.
+    pub(crate) fn check(text: &str, is_realm: impl Fn(&str) -> bool) -> Result<(), String> {
+        let grant: Grant = text.parse().map_err(|error| format!("`{text}` {error}"))?;
+        match grant.realm {
+            Some(realm) if !is_realm(realm.as_str()) => Err(format!("`{text}`: there is no [realms.{realm}]")),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

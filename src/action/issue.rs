@@ -238,7 +238,7 @@ impl<'a> IssueContext<'a> {
     pub(super) fn approve(&self, new: NewApiKey) -> Result<ApprovedKey, ActionError> {
         let unbound = RealmConfig::default();
         let policy = self.config.realms.get(&new.realm).unwrap_or(&unbound);
-        let approved = new.approve(policy, self.now)?;
+        let approved = new.approve(policy, |realm| self.config.realms.contains_key(realm), self.now)?;
         let secret = approved.request.claims.has_secret();
         match (secret::policy_of(self.config, approved.request.realm), secret) {
             (SecretPolicy::Off, true) => Err(ActionError::Policy {

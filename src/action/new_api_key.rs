@@ -14,7 +14,7 @@ use crate::{
     api::issue::{NEVER, NewApiKey, OneOrMany},
     clock::{self, KeyTime},
     config::{RealmConfig, parse_span},
-    scope::{Grant, GrantError},
+    scope::{Grant, Scope},
     store::Restrictions,
 };
 
@@ -50,7 +50,14 @@ impl NewApiKey {
         }
     }
 
-    pub(super) fn approve(self, policy: &RealmConfig, now: Timestamp) -> Result<ApprovedKey, ActionError> {
+    /// Parses the request, and checks it against the policy of its realm, and the scopes of an administrator's key against
+    /// the realms that there are.
+    pub(super) fn approve(
+        self,
+        policy: &RealmConfig,
+        is_realm: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Result<ApprovedKey, ActionError> {
         let noted = self.name.iter().chain(self.meta.keys()).chain(self.meta.values()).chain(&self.scopes);
         noted.into_iter().try_for_each(|text| check_note("name, scopes and meta", text))?;
         let audience = self.audience.into_vec();
@@ -63,7 +70,7 @@ impl NewApiKey {
             Lifetime::Until(at) => Some(at),
         };
         if realm == Realm::ADMIN {
-            check_administrator(&self.scopes)?;
+            check_administrator(&self.scopes, is_realm)?;
         }
         policy::check(policy, &policy::PolicyRequest { app_id, expires_at, scopes: &self.scopes }, now)?;
         let cidr: Result<Vec<Cidr>, CidrError> = self.cidr.iter().map(|block| block.parse()).collect();
@@ -82,14 +89,14 @@ impl NewApiKey {
     }
 }
 
-/// Refuses a word that looks like a scope of the administrators and grants nothing. Other words may be scopes of
-/// programs.
-fn check_administrator(scopes: &[String]) -> Result<(), ActionError> {
-    let wrong = |scope: &String| match scope.parse::<Grant>() {
-        Err(error @ GrantError::Administrators) => Some(invalid("scopes", format!("`{scope}` {error}"))),
-        _ => None,
-    };
-    scopes.iter().find_map(wrong).map_or(Ok(()), Err)
+/// Refuses a key of the administrators that would grant nothing, or has a text that grants nothing: a typing error.
+fn check_administrator(scopes: &[String], is_realm: impl Fn(&str) -> bool) -> Result<(), ActionError> {
+    if scopes.is_empty() {
+        let message =
+            format!("a key of the realm `bulla` needs a scope: use {}, each also for one realm", Scope::names());
+        return Err(invalid("scopes", message));
+    }
+    scopes.iter().try_for_each(|scope| Grant::check(scope, &is_realm)).map_err(|message| invalid("scopes", message))
 }
 
 /// The lifetime that was requested.
@@ -128,6 +135,10 @@ mod tests {
     const NOW: i128 = 1_795_000_000;
     const SECOND: i128 = 1_000_000_000;
 
+    fn is_realm(name: &str) -> bool {
+        ["live", "test"].contains(&name)
+    }
+
     /// The second in which a key would expire.
     fn expiry(within: Option<&str>, at: Option<&str>) -> Result<i128, String> {
         let now = Timestamp::from_nanosecond(NOW * SECOND).expect("a time");
@@ -137,8 +148,35 @@ mod tests {
             expires_at: at.map(str::to_owned),
             ..NewApiKey::plain(realm, Uuid::from_u128(7))
         };
-        let approved = asked.approve(&RealmConfig::default(), now).map_err(|error| error.to_string())?;
+        let approved = asked.approve(&RealmConfig::default(), is_realm, now).map_err(|error| error.to_string())?;
         Ok(approved.request.expires_at.expect("it expires").into())
+    }
+
+    /// What is wrong with these scopes of a key of this realm.
+    fn refused(realm: &str, scopes: &[&str]) -> Option<String> {
+        let asked = NewApiKey {
+            scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+            ..NewApiKey::plain(realm.parse().expect("a realm"), Uuid::from_u128(7))
+        };
+        let now = Timestamp::from_nanosecond(NOW * SECOND).expect("a time");
+        asked.approve(&RealmConfig::default(), is_realm, now).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_key_of_the_administrators_has_scopes_of_which_each_grants_something() {
+        for (scopes, told) in [
+            (&[][..], "needs a scope: use admin, issue,"),
+            (&["isue"], "`isue` is not a scope: use admin, issue,"),
+            (&["read", "orders.read"], "`orders.read` is not a scope"),
+            (&["issue:No Realm"], "`issue:No Realm` is for no realm"),
+            (&["issue:nope"], "`issue:nope`: there is no [realms.nope]"),
+            (&["issue:bulla"], "`issue:bulla` allows nothing"),
+        ] {
+            let error = refused("bulla", scopes).expect("refused");
+            assert!(error.starts_with("scopes: ") && error.contains(told), "{scopes:?}: {error}");
+        }
+        assert_eq!(refused("bulla", &["issue:live", "read"]), None);
+        assert_eq!((refused("live", &[]), refused("live", &["isue"])), (None, None), "these are programs' own");
     }
 
     #[test]

@@ -98,19 +98,10 @@ impl TlsConfig {
             }
             seen.push(folded);
             for scope in scopes {
-                check_scope(scope, &is_realm).map_err(|wrong| format!("clients.\"{name}\": {wrong}"))?;
+                Grant::check(scope, &is_realm).map_err(|wrong| format!("clients.\"{name}\": {wrong}"))?;
             }
         }
         Ok(())
-    }
-}
-
-/// A scope that allows nothing is a slip of the pen.
-fn check_scope(scope: &str, is_realm: impl Fn(&str) -> bool) -> Result<(), String> {
-    let grant: Grant = scope.parse().map_err(|error| format!("`{scope}` {error}"))?;
-    match grant.realm {
-        Some(realm) if !is_realm(realm.as_str()) => Err(format!("`{scope}`: there is no [realms.{realm}]")),
-        _ => Ok(()),
     }
 }
 

@@ -36,7 +36,7 @@ fn scopes_are_as_narrow_as_they_say() {
     let server = Server::start(&deployment);
     let status = |scope: &str, realm: &str| {
         let caller = server.admin.bearer(&deployment.issue_text("bulla", &["--scope", scope]));
-        caller.post("/v1/api-keys", &json!({"realm": realm, "app_id": APP})).status
+        caller.post("/v1/api-keys", &json!({"realm": realm, "app_id": APP, "scopes": ["read"]})).status
     };
     assert_eq!(status("issue", "live"), 201);
     assert_eq!(status("issue:live", "live"), 201);
@@ -49,6 +49,16 @@ fn scopes_are_as_narrow_as_they_say() {
         let refused = server.admin.post("/v1/api-keys", &body);
         assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-request"), "{scope}");
         assert!(refused.body.contains("allows nothing"), "{scope}: {}", refused.body);
+    }
+    for (scopes, told) in [
+        (json!([]), "needs a scope"),
+        (json!(["isue"]), "`isue` is not a scope"),
+        (json!(["read", "issue:nope"]), "there is no [realms.nope]"),
+    ] {
+        let body = json!({"realm": "bulla", "app_id": APP, "scopes": scopes});
+        let refused = server.admin.post("/v1/api-keys", &body);
+        assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-request"), "{scopes}");
+        assert!(refused.body.contains(told), "{scopes}: {}", refused.body);
     }
     assert_eq!(status("admin", "bulla"), 201);
     for (scope, status) in [("read", 200), ("keyring", 200), ("admin", 200), ("issue", 403), ("read:live", 403)] {

@@ -221,6 +221,27 @@ fn real_keys_are_tried_before_the_first_row_is_imported() {
 }
 
 #[test]
+fn a_tried_key_that_finds_no_row_is_told_with_the_rows_that_cannot_be_read() {
+    let deployment = Deployment::new();
+    std::fs::write(deployment.file("try.txt"), "first").expect("written");
+    let rows = [row(&sha256("first"), json!({"issued_at": "2026-01-02 03:04:05"})), row(&sha256("other"), json!({}))];
+    let more = ["--scheme", "sha256", "--try", "try.txt", "--report", "report.jsonl"];
+    let refused = import(&deployment, &rows, &more);
+    let told = refused.json();
+    assert_eq!(
+        (refused.code, &told["imported"], &told["rows"], &told["refused"]),
+        (1, &json!(0), &json!(2), &json!(1))
+    );
+    assert_eq!((&told["tried"][0]["verified"], &told["refusals"][0]["line"]), (&json!(false), &json!(1)));
+    let why = told["refusals"][0]["detail"].as_str().expect("a detail");
+    assert!(why.contains("`issued_at` names no zone") && why.contains("--zone"), "{why}");
+    let report = std::fs::read_to_string(deployment.file("report.jsonl")).expect("the report");
+    assert!(report.lines().count() == 1 && report.contains("names no zone"), "{report}");
+    assert!(refused.err.contains("nothing was imported") && refused.err.contains("why rows are refused"));
+    assert_eq!(deployment.run(&["keys", "imports", "--json"]).ok().json()["sets"], json!([]));
+}
+
+#[test]
 fn a_secret_is_warned_of_that_was_read_as_base64_unless_its_uri_or_a_key_says_so() {
     // HMAC-SHA-256 of KEY under what the file's text encodes.
     const HASH: &str = "c93a5153dcb034982a663dde86cb4d87cc50d504c5447f3447aa3a813b8b7990";

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     action::{
         Actor,
-        import::{Import as Action, Summary},
+        import::{Import as Action, Progress, Summary},
     },
     cli::{ConfigArgument, Failure, Outcome, output},
     clock,
@@ -107,7 +107,7 @@ impl Import {
         self.check_report()?;
         let tried = self.tried(&mut file, &reading)?;
         if !self.dry_run && tried.iter().any(|tried| !tried.is_verified()) {
-            return self.refuse(&tried);
+            return self.refuse(&mut file, reading, &tried);
         }
         let mut reader = Reader::new(file.input()?, self.format(), reading).map_err(header_error)?;
         let (summary, errors) = self.import(&deployment, realm, &layout, &mut reader, file.length)?;
@@ -128,7 +128,7 @@ impl Import {
         reader: &mut Reader<'_>,
         length: Option<u64>,
     ) -> Result<(Summary, Vec<RowError>), Failure> {
-        let mut progress = Report::new(length, self.report.as_deref().map(File::create).transpose()?);
+        let mut progress = self.progress(length)?;
         let (store, fleet, actor) = (deployment.store()?, &deployment.config.fleet, Actor::command_line());
         let (now, dry_run, replace) = (clock::now(), self.dry_run, self.replace);
         let import = Action { store: &*store, fleet, actor: &actor, now, realm, layout, dry_run, replace };
@@ -155,15 +155,37 @@ impl Import {
         Ok(trial.tried().to_vec())
     }
 
-    /// Says that nothing is imported, because a tried key did not verify.
-    fn refuse(&self, tried: &[Tried]) -> Outcome {
-        if self.json {
-            output::json(&serde_json::json!({"imported": 0, "tried": import_report::tried_json(tried)}))?;
-        } else {
-            import_report::print_tried(tried)?;
+    /// Says that nothing is imported, because a tried key did not verify, and which rows cannot be read: the key may be of
+    /// one of them.
+    fn refuse(&self, file: &mut Rows, reading: Reading<'_>, tried: &[Tried]) -> Outcome {
+        let Set { realm, layout, .. } = reading.set;
+        let mut summary = Summary { realm: realm.to_string(), scheme: layout.scheme.name(), ..Summary::default() };
+        let mut progress = self.progress(file.length)?;
+        let mut reader = Reader::new(file.input()?, self.format(), reading)?;
+        while let Some(row) = reader.next()? {
+            summary.rows += 1;
+            if let Err(error) = row {
+                summary.refused += 1;
+                *summary.reasons.entry(error.kind.code()).or_default() += 1;
+                progress.refused(&error)?;
+            }
         }
-        output::error(&"nothing was imported: not every tried key verifies; see how the old system hashes keys");
+        let errors = progress.finish()?;
+        match self.json {
+            true => import_report::json(&summary, &errors, tried, &[])?,
+            false => import_report::print(&summary, &errors, tried, &[])?,
+        }
+        let why = match summary.refused {
+            0 => "see how the old system hashes keys",
+            _ => "see why rows are refused, and how the old system hashes keys",
+        };
+        output::error(&format_args!("nothing was imported: not every tried key verifies; {why}"));
         Ok(ExitCode::from(REFUSED))
+    }
+
+    /// The progress of one reading, with the report if one was asked for.
+    fn progress(&self, length: Option<u64>) -> io::Result<Report> {
+        Ok(Report::new(length, self.report.as_deref().map(File::create).transpose()?))
     }
 
     fn warnings(

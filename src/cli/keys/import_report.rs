@@ -84,13 +84,13 @@ pub(super) fn json(summary: &Summary, errors: &[RowError], tried: &[Tried], warn
 }
 
 /// The tried keys, by their place in the file.
-pub(super) fn tried_json(tried: &[Tried]) -> Value {
+fn tried_json(tried: &[Tried]) -> Value {
     let one = |(at, tried): (usize, &Tried)| json!({"key": at + 1, "line": tried.line(), "verified": tried.is_verified(), "detail": tried.to_string()});
     tried.iter().enumerate().map(one).collect()
 }
 
 /// Prints which row each tried key found.
-pub(super) fn print_tried(tried: &[Tried]) -> io::Result<()> {
+fn print_tried(tried: &[Tried]) -> io::Result<()> {
     let rows: Vec<_> = tried
         .iter()
         .enumerate()

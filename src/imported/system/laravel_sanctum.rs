@@ -19,7 +19,7 @@ pub(super) const SYSTEM: System = System {
         ("last_used_at", ""),
         ("expires_at", "expires_at"),
     ],
-    times: Times::Local("of app.timezone, UTC by default"),
+    times: Times::Local("of app.timezone, which Laravel sets to UTC"),
     layout: || KeyLayout {
         public: PublicPart::BeforeFirst("|".to_owned()),
         hashed: Hashed::Secret,

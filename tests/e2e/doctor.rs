@@ -32,9 +32,11 @@ fn a_key_file_that_others_may_read() {
 }
 
 #[test]
-fn a_store_that_anyone_may_write() {
-    let told = wrong_with(Deployment::on_file(), |deployment| mode(deployment, "bulla.db", 0o666));
-    assert!(told.contains("modes") && told.contains("chmod o-w"), "{told}");
+fn what_anyone_may_write() {
+    for (file, open) in [("bulla.db", 0o666), ("keyring.toml", 0o666), ("bulla.toml", 0o666), ("", 0o757)] {
+        let told = wrong_with(Deployment::on_file(), |deployment| mode(deployment, file, open));
+        assert!(told.contains("modes") && told.contains("chmod o-w"), "{file}: {told}");
+    }
 }
 
 #[test]

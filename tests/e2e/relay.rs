@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::support::{
     authority::{Authority, Issued, replace},
     clock,
+    command::run,
     deployment::Deployment,
     http::{Answer, Http},
     process::{self, Process},
@@ -341,6 +342,16 @@ fn another_keyring_is_news_for_the_followers_of_a_relay() {
     let second = of(second.expect("a message"));
     assert!(second["keyring_serial"].as_u64() > first["keyring_serial"].as_u64(), "{first} and then {second}");
     assert_eq!(second["seq"], first["seq"], "the log says nothing of it");
+}
+
+#[test]
+fn doctor_checks_of_a_relay_what_it_has() {
+    let relayed = Relayed::new("feed", "");
+    let told = run(relayed.folder.path(), &["doctor"]).out;
+    assert!(told.contains("checked as a relay") && told.contains("ok       sources"), "{told}");
+    for part in ["default_realms", "edge key", "exports"] {
+        assert!(!told.contains(part), "{part}: {told}");
+    }
 }
 
 #[test]

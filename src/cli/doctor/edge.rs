@@ -1,4 +1,5 @@
-//! An edge: its key, its exports, the state on disk, and whether its sources answer with what it trusts.
+//! An edge: its key, its exports, the state on disk, and whether its sources answer with what it trusts. Of a relay, which
+//! has no realms, the sources alone.
 
 use bulla::{
     feed::{FeedState, Question},
@@ -14,15 +15,22 @@ use crate::{
 };
 
 pub(super) fn check(config: &Config, follow: &FollowConfig, now: Timestamp, report: &mut Report) {
+    if config.realms.is_empty() {
+        report
+            .ok("relay", "there is no [realms], so this is checked as a relay: an edge needs a [realms.NAME] for each");
+        check_sources(follow, None, clock::seconds(now), report);
+        return;
+    }
     let key = match read_edge_key(follow) {
         Ok(key) => key,
         Err(error) => return report.wrong("edge key", error),
     };
     report.ok("edge key", format_args!("its recipient is {}", key.recipient()));
     let exports = read_exports(config, follow, &key, Exports::default());
-    exports.failed().iter().for_each(|failed| report.wrong("exports", failed));
-    if let Err(error) = check_complete(&exports, realms_of(config), follow, &key) {
-        report.wrong("exports", error);
+    match check_complete(&exports, realms_of(config), follow, &key) {
+        // It names those that failed.
+        Err(error) => report.wrong("exports", error),
+        Ok(()) => exports.failed().iter().for_each(|failed| report.wrong("exports", failed)),
     }
     let kept = kept(follow, &key, clock::seconds(now));
     if let Some(trouble) = kept.trouble {
@@ -44,6 +52,9 @@ pub(super) fn check(config: &Config, follow: &FollowConfig, now: Timestamp, repo
             key.recipient()
         );
         report.wrong("exports", text);
+    }
+    if keyring.serial() == 0 {
+        return; // There is no export, which is told above.
     }
     let serial = newest.map(|state| state.keyring_serial()).unwrap_or_default();
     if keyring.serial() < serial {

@@ -1,6 +1,6 @@
 //! Files: certificates, mounts, and modes.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use jiff::Timestamp;
 
@@ -48,8 +48,8 @@ pub(super) fn check_mounts(deployment: &Deployment, report: &mut Report) {
 }
 
 /// Modes of the files that protect keys. Key sources check the modes of key files themselves.
-pub(super) fn check_modes(deployment: &Deployment, report: &mut Report) {
-    let mut paths = vec![deployment.config.folder.clone()];
+pub(super) fn check_modes(config: &Path, deployment: &Deployment, report: &mut Report) {
+    let mut paths = vec![config.to_owned(), deployment.config.folder.clone()];
     paths.extend(deployment.keyring_path());
     paths.extend(deployment.store_path());
     let mut sound = true;
@@ -65,6 +65,6 @@ pub(super) fn check_modes(deployment: &Deployment, report: &mut Report) {
         }
     }
     if sound {
-        report.ok("modes", "only owner and group may write configuration, keyring and store");
+        report.ok("modes", "only owner and group may write the configuration, its folder, the keyring and the store");
     }
 }

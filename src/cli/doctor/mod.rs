@@ -67,7 +67,8 @@ fn examine(config: &Path, report: &mut Report) {
         }
     };
     report.ok("config", config.display());
-    if deployment.config.verify.default_realms.is_empty() {
+    let relays = deployment.config.follow.is_some() && deployment.config.realms.is_empty();
+    if deployment.config.verify.default_realms.is_empty() && !relays {
         report.warning("config", "verify.default_realms is empty: a request that names no realm is rejected");
     }
     let now = clock::now();
@@ -76,7 +77,7 @@ fn examine(config: &Path, report: &mut Report) {
         check_assertions(&deployment, report);
         service::check(&deployment, report);
         files::check_certificates(&deployment, now, report);
-        return files::check_modes(&deployment, report);
+        return files::check_modes(config, &deployment, report);
     }
     if let Some(store) = store::check(&deployment, report) {
         keys::check(&deployment, &*store, now, report);
@@ -91,7 +92,7 @@ fn examine(config: &Path, report: &mut Report) {
     service::check(&deployment, report);
     files::check_certificates(&deployment, now, report);
     files::check_mounts(&deployment, report);
-    files::check_modes(&deployment, report);
+    files::check_modes(config, &deployment, report);
 }
 
 fn check_assertions(deployment: &Deployment, report: &mut Report) {

@@ -129,6 +129,7 @@ fn of_deployment(error: &DeploymentError) -> Option<String> {
         DeploymentError::Config(ConfigError::Read { .. }) => {
             "`bulla init` creates a deployment; --config or BULLA_CONFIG names the configuration of another one"
         }
+        DeploymentError::Follows => "--server asks a node, where the command has it",
         DeploymentError::KeyringRead { .. } => {
             "only a new deployment creates its keyring: with `bulla init`, or with `bulla keyring init` for a configuration of \
              your own"

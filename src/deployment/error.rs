@@ -23,6 +23,11 @@ pub(crate) enum DeploymentError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(
+        "this is the configuration of an edge or a relay, because it has [follow], and these have neither store nor keyring: \
+         do this where a node's configuration is"
+    )]
+    Follows,
+    #[error(
         "cannot read the keyring {path}: {error}; put it back from the backup. Only a new deployment makes one: `bulla init` a \
          whole one, `bulla keyring init` a keyring for a written configuration"
     )]

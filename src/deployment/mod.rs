@@ -63,7 +63,13 @@ impl Deployment {
 
     /// The store, which must exist.
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, DeploymentError> {
+        self.check_node()?;
         Ok(store::open(&self.config.store, &self.config.folder, false)?)
+    }
+
+    /// Refuses the configuration of an edge or a relay, whose store and keyring are none.
+    fn check_node(&self) -> Result<(), DeploymentError> {
+        if self.config.follow.is_some() { Err(DeploymentError::Follows) } else { Ok(()) }
     }
 
     /// The keyring document: authenticated, and not older than the store remembers.
@@ -151,6 +157,7 @@ impl Deployment {
 
     /// Where the keyring document is.
     pub(crate) fn keyring_path(&self) -> Result<PathBuf, DeploymentError> {
+        self.check_node()?;
         let source = &self.config.keyring.source;
         match source.scheme() {
             "file" => Ok(self.config.folder.join(source.rest())),

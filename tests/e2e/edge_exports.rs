@@ -7,7 +7,7 @@ use serde_json::json;
 use super::edges::{could_not_tell, is_active, is_refused, ready};
 use crate::support::{
     command::{bulla, finish},
-    deployment::Deployment,
+    deployment::{APP, Deployment},
     edge::Edge,
     server::Server,
 };
@@ -145,6 +145,52 @@ fn a_configuration_is_for_one_role() {
         (edge.run(&["serve", "--role", "verifier", "--follow", "http://a.example"]), "use https"),
     ] {
         assert!(ran.code == 2 && ran.err.contains(told), "{told}: {}", ran.err);
+    }
+    let id = "live_000008QlcSL17iL1iZQmKT";
+    for arguments in [
+        &["verify", "-"][..],
+        &["issue", "--realm", "live", "--app", APP],
+        &["revoke", id],
+        &["keys", "list"],
+        &["fleet"],
+        &["audit"],
+        &["keyring", "show"],
+        &["keyring", "limit", "1"],
+        &["keyring", "check"],
+    ] {
+        let ran = edge.run_with(arguments, id);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.err);
+        for part in ["of an edge or a relay", "a node's configuration", "--server"] {
+            assert!(ran.err.contains(part), "{arguments:?} {part}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn doctor_tells_of_a_missing_or_bad_export_once() {
+    let deployment = Deployment::new();
+    let edge = Edge::without_exports(&deployment, &["http://127.0.0.1:1"], &["live"]);
+    for export in [None, Some("no export\n")] {
+        if let Some(text) = export {
+            edge.put_export("live", text);
+        }
+        let ran = edge.run(&["doctor"]);
+        let told: Vec<_> = ran.out.lines().filter(|line| line.contains("  exports  ")).collect();
+        assert!(ran.code == 1 && told.len() == 1 && told[0].starts_with("wrong"), "{export:?}: {}", ran.out);
+    }
+}
+
+#[test]
+fn an_edge_is_not_made_for_a_source_that_it_cannot_follow() {
+    let deployment = Deployment::new();
+    let shown = deployment.keyring(&["show"]);
+    let text = |name: &str| shown[name].as_str().expect(name);
+    let (id, key) = (text("keyring_id"), text("feed_public_key"));
+    for source in ["127.0.0.1:22381", "ftp://a.example", "http://a.example", "https://a?b"] {
+        let init = ["edge", "init", "edge", "--keyring-id", id, "--feed-key", key, "--realm", "live"];
+        let ran = deployment.run(&[&init[..], &["--follow", source]].concat());
+        assert!(ran.code == 64 && ran.err.contains("--follow: "), "{source}: {} {}", ran.code, ran.err);
+        assert!(!deployment.file("edge").exists(), "{source}");
     }
 }
 

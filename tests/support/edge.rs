@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    command::{Ran, bulla, run},
+    command::{Ran, bulla, run, run_with},
     deployment::Deployment,
     server::Server,
 };
@@ -65,6 +65,11 @@ impl Edge {
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
         run(self.path(), arguments)
+    }
+
+    /// Runs with this on standard input.
+    pub fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        run_with(self.path(), arguments, input)
     }
 
     pub fn secret_file(&self, name: &str, text: &str) {

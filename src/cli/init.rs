@@ -159,7 +159,7 @@ impl Init {
 /// Creates a deployment in `folder`: configuration, keyring with one active version, store, and the first
 /// administrator.
 pub(super) fn create(folder: &Path, configuration: &str) -> Result<NewDeployment, Failure> {
-    std::fs::create_dir_all(folder)?;
+    create_folder(folder)?;
     let config_path = folder.join("bulla.toml");
     // Checks all names first, so that a refusal leaves nothing half made.
     for name in ["bulla.toml", "keyring.toml", "bulla.db", MASTER_FILE, MAC_FILE, FEED_FILE, PEPPER_FILE] {
@@ -203,6 +203,12 @@ pub(super) fn create(folder: &Path, configuration: &str) -> Result<NewDeployment
     let issued = Local { deployment, store }.issue(administrator)?;
     begun.files.clear();
     Ok(NewDeployment { config: config_path, admin_api_key: SecretString::from(issued.api_key.expose()) })
+}
+
+/// Creates the folder of a new configuration, where it is not there.
+pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot create {}: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(named)
 }
 
 /// The files that were written so far. They go if the rest cannot be written, so that the next attempt finds nothing in

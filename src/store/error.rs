@@ -15,6 +15,8 @@ pub(crate) enum StoreError {
          deployment, which has issued and revoked nothing, begins with an empty one: `install -m 600 /dev/null {0}`"
     )]
     Missing(String),
+    #[error("cannot open the store {0}: permission denied; run this as the user who owns it")]
+    Denied(String),
     #[error(
         "{0} has no schema `bulla`: name the right database, or restore it from the backup (docs/RECOVERY.md); only a new \
          deployment begins with an empty one: `bulla init` makes it, or `CREATE SCHEMA bulla`"

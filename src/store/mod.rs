@@ -394,8 +394,7 @@ pub(crate) fn open(config: &StoreConfig, folder: &Path, create: bool) -> Result<
     match config.parsed().map_err(StoreError::Url)? {
         StoreUrl::Sqlite(path) => {
             let path = folder.join(path);
-            let store = sqlite::SqliteStore::open(&path, create).map_err(|error| error.at(&path));
-            Ok(Arc::new(store?))
+            Ok(Arc::new(sqlite::SqliteStore::open(&path, create)?))
         }
         StoreUrl::Postgres(url) => Ok(Arc::new(postgres::PostgresStore::open(*url, config, folder, create)?)),
     }

@@ -8,7 +8,7 @@ use std::{
 
 use bulla::{
     Realm,
-    feed::VerifyingKey,
+    feed::{HttpSource, SourceAccess, VerifyingKey, static_feed::PublishedSource},
     keyring::{EdgeKey, KeyringId},
 };
 use clap::Args;
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use crate::{
-    cli::{Failure, output},
+    cli::{Failure, init::create_folder, output},
     config::{Config, EDGE},
     deployment::{DeploymentError, write_new},
 };
@@ -59,7 +59,8 @@ struct Initialized {
 
 impl Init {
     pub(super) fn run(self) -> Outcome {
-        std::fs::create_dir_all(&self.dir)?;
+        self.check_sources()?;
+        create_folder(&self.dir)?;
         let [config, key, exports] = [CONFIG, KEY, EXPORTS].map(|name| self.dir.join(name));
         // Checks all names first, so that a refusal leaves nothing half made.
         for path in [&config, &key] {
@@ -69,9 +70,11 @@ impl Init {
             }
         }
         let edge_key = EdgeKey::generate().map_err(DeploymentError::from)?;
-        write_new(&key, edge_key.to_text().as_bytes(), 0o600)?;
-        write_new(&config, self.config().as_bytes(), 0o644)?;
-        std::fs::create_dir_all(&exports)?;
+        let named =
+            |error: io::Error, path: &Path| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        write_new(&key, edge_key.to_text().as_bytes(), 0o600).map_err(|error| named(error, &key))?;
+        write_new(&config, self.config().as_bytes(), 0o644).map_err(|error| named(error, &config))?;
+        create_folder(&exports)?;
         Config::load_file(&config).map_err(DeploymentError::from)?;
         let made = Initialized { config, key, recipient: edge_key.recipient().to_string() };
         if self.json {
@@ -80,6 +83,22 @@ impl Init {
             self.show(&made)?
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Refuses what an edge could not follow, before anything is written.
+    fn check_sources(&self) -> Result<(), Failure> {
+        for address in &self.follow {
+            let checked = if address.starts_with("s3:") {
+                Ok(())
+            } else if SourceAccess::is_published(address) {
+                PublishedSource::new(address, self.keyring_id, self.feed_key).map(drop)
+            } else {
+                // The address alone counts here: nothing is asked.
+                HttpSource::with_token(address, "none").map(drop)
+            };
+            checked.map_err(|error| Failure::Usage(format!("--follow: {error}")))?;
+        }
+        Ok(())
     }
 
     fn config(&self) -> String {

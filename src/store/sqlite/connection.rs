@@ -1,6 +1,6 @@
 //! Opens the database: to read and write, or read-only where nothing can be written.
 
-use std::{fs::OpenOptions, path::Path, time::Duration};
+use std::{fs::OpenOptions, io, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
@@ -24,10 +24,21 @@ const BUSY_POLL: Duration = Duration::from_millis(2);
 
 /// Returns whether the database can be written.
 pub(super) fn is_writable(path: &Path) -> bool {
-    let writable = |error: std::io::Error| {
-        !matches!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
-    };
+    let writable =
+        |error: io::Error| !matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied);
     regular_file::open(path, OpenOptions::new().append(true)).map_or_else(writable, |_| true)
+}
+
+/// Tells a store that this user may not read from one that is missing.
+pub(super) fn check_present(path: &Path, found: io::Result<bool>) -> Result<(), StoreError> {
+    match found {
+        Ok(true) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(StoreError::Denied(path.display().to_string()))
+        }
+        Ok(false) => Err(StoreError::Missing(path.display().to_string())),
+        Err(error) => Err(StoreError::Failed(format!("{}: {error}", path.display()))),
+    }
 }
 
 /// The connections to one store.

@@ -66,13 +66,17 @@ pub(super) struct SqliteStore {
 impl SqliteStore {
     /// Opens the store, also one that moved.
     pub(super) fn open_source(path: &Path, create: bool) -> Result<Self, StoreError> {
-        if !create && !path.exists() {
-            return Err(StoreError::Missing(path.display().to_string()));
+        if !create {
+            connection::check_present(path, path.try_exists())?;
         }
         if create {
             create_private(path)?;
         }
         let read_only = !create && !connection::is_writable(path);
+        if read_only {
+            // SQLite would not say why it cannot open it.
+            connection::check_present(path, regular_file::open_to_read(path).map(|_| true))?;
+        }
         let (connections, files) = open(path, read_only)?;
         if read_only {
             tracing::warn!(path = %path.display(), "store is read-only: keys are verified, nothing can be changed");

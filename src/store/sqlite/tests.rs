@@ -17,6 +17,16 @@ fn a_file_that_is_missing_is_not_made() {
 }
 
 #[test]
+fn a_file_that_this_user_may_not_open_is_not_called_missing() {
+    let path = Path::new("/srv/bulla.db");
+    let told = |found| connection::check_present(path, found).map_err(|error| error.to_string());
+    let denied = told(Err(std::io::ErrorKind::PermissionDenied.into())).expect_err("refused");
+    assert_eq!(denied, "cannot open the store /srv/bulla.db: permission denied; run this as the user who owns it");
+    assert!(told(Ok(false)).is_err_and(|error| error.contains("does not exist")));
+    assert_eq!(told(Ok(true)), Ok(()));
+}
+
+#[test]
 fn a_named_pipe_in_place_of_a_file_is_refused_and_waited_for_by_nobody() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 

@@ -119,8 +119,16 @@ pub(crate) enum StartError {
     Deployment(#[from] DeploymentError),
     #[error(transparent)]
     Edge(#[from] edge::EdgeError),
-    #[error("cannot listen on {listen}: {error}")]
-    Listen { listen: Listen, error: std::io::Error },
+    #[error("cannot listen on {listen}, which is {plane}.listen: {error}{}", advice(.error))]
+    Listen { plane: Plane, listen: Listen, error: std::io::Error },
+}
+
+/// What to do where an address cannot be had.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; another process has this address: end it, or set another one",
+        _ => "",
+    }
 }
 
 /// Serves `router` alone, as it would be served beside others: where, and until when.
@@ -157,7 +165,7 @@ impl Server {
         for Listener { plane, listen, unix_mode, .. } in config.listeners() {
             let Some(endpoints) = role.endpoints(plane) else { continue };
             let bound = Bound::bind(listen, unix_mode).await;
-            let bound = bound.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
+            let bound = bound.map_err(|error| StartError::Listen { plane, listen: listen.clone(), error })?;
             // Bodies that clients without a key send to the data plane must not keep administrators from revoking.
             let bodies = match plane {
                 Plane::Admin => {

@@ -11,6 +11,32 @@ use crate::support::{
 };
 
 #[test]
+fn an_error_of_a_file_names_it_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("file"), "").expect("written");
+    let refused = run(folder.path(), &["init", "file/x"]);
+    assert!(refused.code == 2 && refused.err.contains("cannot create file/x: "), "{}", refused.err);
+    let deployment = Deployment::on_file();
+    for beside in ["bulla.db-wal", "bulla.db-shm"] {
+        let _none = std::fs::remove_file(deployment.file(beside));
+    }
+    std::fs::write(deployment.file("bulla.db"), "not a store ".repeat(1_000)).expect("written");
+    let refused = deployment.run(&["keys", "list"]);
+    assert_eq!((refused.code, refused.err.matches("bulla.db").count()), (2, 1), "{}", refused.err);
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_with_its_setting() {
+    let deployment = Deployment::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its number").to_string();
+    let refused = deployment.run(&["serve", "--data-listen", &address, "--admin-listen", "127.0.0.1:0"]);
+    let told = format!("cannot listen on {address}, which is data.listen: ");
+    assert!(refused.code == 2 && refused.err.contains(&told), "{}", refused.err);
+    assert!(refused.err.contains("another process has this address"), "{}", refused.err);
+}
+
+#[test]
 fn init_makes_what_it_says_with_private_key_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let made = run(folder.path(), &["init", "deep/er", "--json"]);

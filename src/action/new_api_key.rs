@@ -50,8 +50,8 @@ impl NewApiKey {
         }
     }
 
-    /// Parses the request, and checks it against the policy of its realm, and the scopes of an administrator's key against
-    /// the realms that there are.
+    /// Parses the request, and checks it against the policy of its realm, and the scopes of an administrator's key
+    /// against the realms that there are.
     pub(super) fn approve(
         self,
         policy: &RealmConfig,

@@ -1,5 +1,5 @@
-//! An edge: its key, its exports, the state on disk, and whether its sources answer with what it trusts. Of a relay, which
-//! has no realms, the sources alone.
+//! An edge: its key, its exports, the state on disk, and whether its sources answer with what it trusts. Of a relay,
+//! which has no realms, the sources alone.
 
 use bulla::{
     feed::{FeedState, Question},

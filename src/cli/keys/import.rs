@@ -155,8 +155,8 @@ impl Import {
         Ok(trial.tried().to_vec())
     }
 
-    /// Says that nothing is imported, because a tried key did not verify, and which rows cannot be read: the key may be of
-    /// one of them.
+    /// Says that nothing is imported, because a tried key did not verify, and which rows cannot be read: the key may be
+    /// of one of them.
     fn refuse(&self, file: &mut Rows, reading: Reading<'_>, tried: &[Tried]) -> Outcome {
         let Set { realm, layout, .. } = reading.set;
         let mut summary = Summary { realm: realm.to_string(), scheme: layout.scheme.name(), ..Summary::default() };

@@ -1,7 +1,5 @@
 //! The error of every store.
 
-use std::path::Path;
-
 use bulla::Realm;
 use jiff::Timestamp;
 
@@ -53,14 +51,4 @@ pub(crate) enum StoreError {
     /// The work of the transaction aborted it.
     #[error("the transaction was aborted")]
     Aborted,
-}
-
-impl StoreError {
-    /// The error with the path of the store that failed.
-    pub(super) fn at(self, path: &Path) -> Self {
-        match self {
-            StoreError::Failed(message) => StoreError::Failed(format!("{}: {message}", path.display())),
-            other => other,
-        }
-    }
 }

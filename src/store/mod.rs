@@ -380,11 +380,7 @@ pub(crate) fn open_target(config: &StoreConfig, folder: &Path) -> Result<Arc<dyn
 /// Opens a store that is to be copied, also one that moved.
 pub(crate) fn open_source(config: &StoreConfig, folder: &Path) -> Result<Arc<dyn Store>, StoreError> {
     match config.parsed().map_err(StoreError::Url)? {
-        StoreUrl::Sqlite(path) => {
-            let path = folder.join(path);
-            let store = sqlite::SqliteStore::open_source(&path, false).map_err(|error| error.at(&path));
-            Ok(Arc::new(store?))
-        }
+        StoreUrl::Sqlite(path) => Ok(Arc::new(sqlite::SqliteStore::open_source(&folder.join(path), false)?)),
         StoreUrl::Postgres(url) => Ok(Arc::new(postgres::PostgresStore::open_source(*url, config, folder)?)),
     }
 }

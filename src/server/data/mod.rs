@@ -78,17 +78,15 @@ impl Service for DataPlane {
     fn call(&self, request: PeerRequest) -> Answer {
         let method = request.request.method();
         let (only_head, is_post) = (method == Method::HEAD, method == Method::POST);
-        match request.request.uri().path() {
-            "/v1/verify" if is_post => verify::answer(&self.core, request.request),
-            path if authorize::is_authorize(path) => {
-                let answer = authorize::authorize(&self.core, request);
-                // As a router does it. Over HTTP/2 a body would end the stream with an error.
-                if only_head { answer.without_body() } else { answer }
-            }
+        let answer = match request.request.uri().path() {
+            "/v1/verify" if is_post => return verify::answer(&self.core, request.request),
+            path if authorize::is_authorize(path) => authorize::authorize(&self.core, request),
             authorize::EXT_AUTHZ => Answer::later(authorize::ext_authz(Door::of(&self.core), request)),
             _ if grpc::is_grpc(request.request.headers()) => Answer::later(grpc::answer(self.core.clone(), request)),
-            _ => self.others.call(request),
-        }
+            _ => return self.others.call(request),
+        };
+        // As a router does it. Over HTTP/2 a body would end the stream with an error.
+        if only_head { answer.without_body() } else { answer }
     }
 }
 

@@ -293,8 +293,9 @@ fn stage_unchecked(deployment: &Deployment, source: &str) {
     let text = std::fs::read_to_string(&path).expect("the keyring");
     let mut document = bulla::keyring::KeyringDocument::parse(&text, &mac, &sources).expect("a keyring");
     let record = bulla::keyring::SourceRecord { uri: source.parse().expect("a URI"), wrapped: None };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
-    document.stage(bulla::keyring::Suite::default(), vec![record], &sources, now).expect("staged");
+    document
+        .stage(bulla::keyring::Suite::default(), vec![record], &sources, crate::support::clock::now())
+        .expect("staged");
     let key = bulla::keyring::MacKey::open(&mac, &sources, document.id()).expect("the MAC key");
     std::fs::write(&path, document.render(&key).expect("a document")).expect("written");
 }

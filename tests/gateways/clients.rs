@@ -106,6 +106,12 @@ fn fill(served: &Path) {
     fs::write(orders.join("simple/wares/index.html"), format!("<a href=\"{wheel}\">{wheel}</a>")).expect("written");
 }
 
+/// The options of curl for a login with this key.
+type Login<'a> = &'a dyn Fn(&str) -> [String; 2];
+
+/// What stands before the host of a URL for a login with this key.
+type UserInfo = fn(&str) -> String;
+
 #[test]
 fn programs_that_people_have_log_in_with_a_key() {
     let protected = Protected::start();
@@ -151,7 +157,7 @@ fn programs_that_people_have_log_in_with_a_key() {
         });
     }
     for how in [&["--basic"][..], &["--anyauth"]] {
-        let login: [&dyn Fn(&str) -> [String; 2]; 3] = [
+        let login: [Login<'_>; 3] = [
             &|key: &str| ["--netrc-file".to_owned(), netrc("netrc", key).to_string_lossy().into_owned()],
             &|key: &str| ["--user".to_owned(), format!("me:{key}")],
             &|key: &str| ["--user".to_owned(), format!("{key}:")],
@@ -164,8 +170,7 @@ fn programs_that_people_have_log_in_with_a_key() {
         }
     }
     // The virtual environment's Python has pip.
-    let logins: [Option<fn(&str) -> String>; 3] =
-        [Some(|key| format!("__token__:{key}")), Some(|key| key.to_owned()), None];
+    let logins: [Option<UserInfo>; 3] = [Some(|key| format!("__token__:{key}")), Some(|key| key.to_owned()), None];
     for login in logins {
         protected.hold("python", |key, pip| {
             fresh();

@@ -24,7 +24,7 @@ pub(crate) enum StoreError {
     Newer(String, i64),
     #[error(
         "the store {store} moved to {to} at {at} (`bulla store copy`), and nobody works on it any more: set store.url to the \
-         URL of that one. Only if that copy is given up, `bulla store unmark` takes this one into use again: what was done in \
+         URL of that one. Only if that copy is abandoned, `bulla store unmark` takes this one into use again: what was done in \
          the copy is not in it"
     )]
     Moved { store: String, to: String, at: Timestamp },

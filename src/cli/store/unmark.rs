@@ -14,7 +14,7 @@ use crate::{
 
 /// Take a store into use again that `bulla store copy` moved
 ///
-/// For a copy that was a trial, or that is given up. Stop every bulla on the copy before, and drop it: what was done
+/// For a copy that was a trial, or that is abandoned. Stop every bulla on the copy before, and drop it: what was done
 /// there, revocations too, is not in this store.
 #[derive(Args)]
 pub(in crate::cli) struct Unmark {

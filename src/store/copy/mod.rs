@@ -99,7 +99,7 @@ pub(crate) enum CopyError {
     )]
     InUseHere { at: Timestamp, what: String },
     #[error(
-        "the source moved to {to} at {at} already: copy that one. Only if it is given up, `bulla store unmark` takes the source into \
+        "the source moved to {to} at {at} already: copy that one. Only if it is abandoned, `bulla store unmark` takes the source into \
          use again; then it can be copied"
     )]
     Moved { to: String, at: Timestamp },

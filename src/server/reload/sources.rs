@@ -66,7 +66,8 @@ pub(super) fn take(
     changed |= asked.changed;
     failed.extend(asked.failed);
     if changed || again {
-        let (snapshot, deployment) = (node.snapshot(), node.reloader.deployment_of(node.snapshot().config.clone()));
+        let snapshot = node.snapshot();
+        let deployment = node.reloader.deployment_of(snapshot.config.clone());
         failed.extend(deployment.shared_keys(&snapshot.document).iter().map(ToString::to_string));
     }
     match rotate(node, seen) {

@@ -59,34 +59,14 @@ pub(crate) fn timestamp(seconds: u64) -> Timestamp {
     i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
 }
 
-/// Appends a time in Unix seconds, as a timestamp shows it. Days become dates as in Howard Hinnant's `civil_from_days`.
+/// Appends a time in Unix seconds, as a timestamp shows it.
 pub(crate) fn write_time(text: &mut String, seconds: u64) {
-    if seconds > LAST_SECOND {
+    let Ok(seconds) = u32::try_from(seconds) else {
         text.push_str(&timestamp(seconds).to_string());
         return;
-    }
-    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year_of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day + 2) / 153;
-    let (day, month) =
-        (day - (153 * from_march + 2) / 5 + 1, if from_march < 10 { from_march + 3 } else { from_march - 9 });
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let mut room = *b"0000-00-00T00:00:00Z";
-    let fields = [
-        (0, year / 100),
-        (2, year % 100),
-        (5, month),
-        (8, day),
-        (11, second / 3_600),
-        (14, second / 60 % 60),
-        (17, second % 60),
-    ];
-    for (at, number) in fields {
-        room[at] = b'0' + (number / 10) as u8;
-        room[at + 1] = b'0' + (number % 10) as u8;
-    }
+    };
+    let mut room = [0; 20];
+    bulla::gateway::rfc_3339(seconds, &mut room);
     text.push_str(std::str::from_utf8(&room).unwrap_or_default());
 }
 

@@ -61,6 +61,7 @@ pub use self::{
     presented::Presented,
     required::{Required, RequiredError},
     requirements::Requirements,
+    rfc3339::rfc_3339,
     running::Running,
     settings::Settings,
 };
@@ -68,7 +69,7 @@ pub use self::{
 pub(crate) use self::{
     decision::{Challenge, Decision},
     hyphenated::{HYPHENATED, hyphenated},
-    rfc3339::{TIME, rfc_3339},
+    rfc3339::TIME,
 };
 
 /// The time in Unix seconds, by the system's clock.

@@ -5,9 +5,9 @@ const DAY: u32 = 86_400;
 /// Characters of a time.
 pub(crate) const TIME: usize = 20;
 
-/// Writes the time, in Unix seconds, as `2026-11-27T23:00:00Z`.
+/// Writes a time, in Unix seconds, as `2026-11-27T23:00:00Z` (RFC 3339): ASCII that fills the array.
 #[inline]
-pub(crate) fn rfc_3339(time: u32, room: &mut [u8; TIME]) {
+pub fn rfc_3339(time: u32, room: &mut [u8; TIME]) {
     let (days, second) = (time / DAY, time % DAY);
     // Days since 1 March 0000, whose years end with the day that leap years have more: chrono-Compatible Low-Level Date
     // Algorithms.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod bound;
 
 use std::{
     collections::HashMap,
@@ -21,7 +22,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use self::answer::OldKey;
+use self::{answer::OldKey, bound::Bound};
 use super::{blocking, revocations::RevocationState};
 use crate::{
     action::{Actor, revoke::AHEAD},
@@ -54,13 +55,6 @@ pub(super) struct OldSystems {
     unknown: Cache<[u8; 32], Instant>,
     hash_key: Zeroizing<[u8; 32]>,
     bounds: Mutex<HashMap<Realm, Bound>>,
-}
-
-/// Questions of one realm.
-struct Bound {
-    under_way: usize,
-    left: f64,
-    since: Instant,
 }
 
 impl OldSystems {
@@ -158,16 +152,7 @@ impl OldSystems {
     /// Takes one question, if the realm has any left.
     fn begin(&self, realm: Realm, old: &OldSystemConfig, now: Instant) -> Option<Asking<'_>> {
         let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = f64::from(old.per_second);
-        let bound = bounds.entry(realm).or_insert(Bound { under_way: 0, left: most, since: now });
-        bound.left = (bound.left + now.duration_since(bound.since).as_secs_f64() * most).min(most);
-        bound.since = now;
-        if bound.left < 1.0 || bound.under_way >= old.concurrent {
-            return None;
-        }
-        bound.left -= 1.0;
-        bound.under_way += 1;
-        Some(Asking { of: self, realm })
+        bounds.entry(realm).or_insert_with(|| Bound::new(old, now)).take(old, now).then(|| Asking { of: self, realm })
     }
 }
 
@@ -181,7 +166,7 @@ impl Drop for Asking<'_> {
     fn drop(&mut self) {
         let mut bounds = self.of.bounds.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bound) = bounds.get_mut(&self.realm) {
-            bound.under_way = bound.under_way.saturating_sub(1);
+            bound.end();
         }
     }
 }

@@ -71,7 +71,8 @@ impl Attempts {
         let back = u32::try_from(passed).unwrap_or(u32::MAX);
         match of.spent.checked_sub(back) {
             Some(spent) if spent > 0 => Of { spent, since: of.since + self.refill * back },
-            _ => Of { spent: 0, since: now },
+            // Calls do not come in the order of their times, and no time counts twice.
+            _ => Of { spent: 0, since: of.since.max(now) },
         }
     }
 

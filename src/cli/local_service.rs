@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bulla::keyring::KeyringId;
 use serde::{Deserialize, Serialize};
 use ureq::{
     Agent,
@@ -15,6 +16,7 @@ use ureq::{
 
 use super::unix_socket::UnixConnector;
 use crate::{
+    api::health::KEYRING_ID,
     config::{DataConfig, Listen},
     tls,
 };
@@ -28,6 +30,9 @@ const MAX_ANSWER: u64 = 64 * 1024;
 #[derive(Serialize, Deserialize)]
 pub(super) struct Ready {
     pub(super) ready: bool,
+    /// Whether the service has the keyring that the question named.
+    #[serde(skip_serializing)]
+    pub(super) same_keyring: Option<bool>,
     pub(super) degraded: Vec<Failing>,
 }
 
@@ -47,9 +52,10 @@ pub(super) enum LocalService {
     Nobody,
 }
 
-/// Asks whether the service is ready.
-pub(super) fn ask(data: &DataConfig) -> LocalService {
-    match get(data, "/readyz") {
+/// Asks whether the service is ready, and whether it has this keyring.
+pub(super) fn ask(data: &DataConfig, keyring: Option<KeyringId>) -> LocalService {
+    let query = keyring.map(|id| format!("?{KEYRING_ID}={id}")).unwrap_or_default();
+    match get(data, &format!("/readyz{query}")) {
         None => LocalService::Nobody,
         Some((_, answer)) => serde_json::from_str(&answer).map_or(LocalService::Stranger, LocalService::Ready),
     }

@@ -60,7 +60,7 @@ impl Status {
     }
 
     fn tell_ready(&self, data: &DataConfig) -> std::io::Result<bool> {
-        let ready = match local_service::ask(data) {
+        let ready = match local_service::ask(data, None) {
             LocalService::Ready(ready) => ready,
             asked => {
                 let who =

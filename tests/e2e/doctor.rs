@@ -173,3 +173,27 @@ fn no_configuration_at_all() {
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("bulla init"), "{}", ran.out);
 }
+
+#[test]
+fn a_service_of_another_deployment_at_the_same_address() {
+    let (first, second) = (Deployment::new(), Deployment::new());
+    let server = Server::start(&first);
+    let told = |deployment: &Deployment| {
+        let found = deployment.run_in(&["doctor", "--json"], &[("BULLA_DATA__LISTEN", &server.data.address)]).json();
+        let findings = found["findings"].as_array().expect("findings").clone();
+        let of_service = findings.into_iter().filter(|finding| finding["check"] == "service");
+        of_service.map(|finding| format!("{}: {}\n", finding["status"], finding["message"])).collect::<String>()
+    };
+    // A service that is busy for two seconds is asked again.
+    server.until("its own service", |_| told(&first).contains("is ready and healthy"));
+    server.until("another deployment's", |_| {
+        let told = told(&second);
+        assert!(!told.contains("healthy"), "{told}");
+        told.contains("\"warning\": \"the service at") && told.contains("is another deployment's")
+    });
+    let id = |deployment: &Deployment| deployment.keyring(&["show"])["keyring_id"].as_str().expect("an id").to_owned();
+    let asked = |query: String| server.data.get(&format!("/readyz{query}")).json()["same_keyring"].clone();
+    assert_eq!(asked(format!("?keyring_id={}", id(&first))), true);
+    assert_eq!(asked(format!("?verbose&keyring_id={}", id(&second))), false);
+    assert!(asked(String::new()).is_null());
+}

@@ -1,7 +1,7 @@
 //! Keyring, key sources and pepper, and whether they belong to the store.
 
 use bulla::{
-    keyring::{Keyring, KeyringDocument},
+    keyring::{Keyring, KeyringDocument, KeyringId},
     source::{EncryptionContext, Sources},
 };
 use jiff::Timestamp;
@@ -18,13 +18,21 @@ use crate::{
 /// Stored hashes that are checked with the pepper: enough to tell a wrong pepper from one damaged row.
 const SAMPLE: u32 = 100;
 
-/// Checks all of them.
-pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, report: &mut Report) {
+/// Checks all of them. The keyring's id, where it can be read.
+pub(super) fn check(
+    deployment: &Deployment,
+    store: &dyn Store,
+    now: Timestamp,
+    report: &mut Report,
+) -> Option<KeyringId> {
     // Before the keyring is read, because the store then remembers it.
     let known = store.keyring_memories();
     let document = match deployment.document(store) {
         Ok(document) => document,
-        Err(error) => return report.wrong("keyring", error),
+        Err(error) => {
+            report.wrong("keyring", error);
+            return None;
+        }
     };
     let versions = counted(document.versions().len() as u64, "version");
     report.ok("keyring", format_args!("serial {}, {versions}", document.serial()));
@@ -45,6 +53,7 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
     deployment.shared_keys(&document).into_iter().for_each(|shared| report.wrong("keyring", shared));
     check_other_keys(deployment, &document, report);
     check_pepper(deployment, &document, store, report);
+    Some(document.id())
 }
 
 /// Whether API keys can be issued.

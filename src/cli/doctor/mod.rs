@@ -75,21 +75,22 @@ fn examine(config: &Path, report: &mut Report) {
     if let Some(follow) = deployment.config.follow.clone() {
         edge::check(&deployment.config, &follow, now, report);
         check_assertions(&deployment, report);
-        service::check(&deployment, report);
+        service::check(&deployment, Some(follow.keyring_id), report);
         files::check_certificates(&deployment, now, report);
         return files::check_modes(config, &deployment, report);
     }
-    if let Some(store) = store::check(&deployment, report) {
-        keys::check(&deployment, &*store, now, report);
+    let keyring = store::check(&deployment, report).and_then(|store| {
+        let keyring = keys::check(&deployment, &*store, now, report);
         fleet::check(&deployment, &*store, now, report);
-    }
+        keyring
+    });
     match deployment.feed_key() {
         Ok(Some(key)) => report.ok("feed", format_args!("signed by {}", key.verifying_key())),
         Ok(None) => report.ok("feed", "off: feed.signing_key is not set"),
         Err(error) => report.wrong("feed", error),
     }
     check_assertions(&deployment, report);
-    service::check(&deployment, report);
+    service::check(&deployment, keyring, report);
     files::check_certificates(&deployment, now, report);
     files::check_mounts(&deployment, report);
     files::check_modes(config, &deployment, report);

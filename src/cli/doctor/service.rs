@@ -1,4 +1,6 @@
-//! The health of the running service, which may have another store open than the one here.
+//! The health of the running service, which may have another store open than the one here, or be another deployment's.
+
+use bulla::keyring::KeyringId;
 
 use super::Report;
 use crate::{
@@ -6,16 +8,25 @@ use crate::{
     deployment::Deployment,
 };
 
-/// Asks `/readyz` at the address that the configuration gives the data plane.
-pub(super) fn check(deployment: &Deployment, report: &mut Report) {
+/// Asks `/readyz` at the address that the configuration gives the data plane. `keyring` is the deployment's, where it
+/// can be read.
+pub(super) fn check(deployment: &Deployment, keyring: Option<KeyringId>, report: &mut Report) {
     let data = &deployment.config.data;
-    let ready = match local_service::ask(data) {
+    let ready = match local_service::ask(data, keyring) {
         LocalService::Ready(ready) => ready,
         LocalService::Nobody => return report.ok("service", format_args!("no service answers at {}", data.listen)),
         LocalService::Stranger => {
             return report.warning("service", format_args!("another program than bulla answers at {}", data.listen));
         }
     };
+    if ready.same_keyring == Some(false) {
+        let text = format_args!(
+            "the service at {} is another deployment's: it has another keyring. Stop it, or give this deployment an address of \
+             its own (data.listen, and the other listeners')",
+            data.listen
+        );
+        return report.warning("service", text);
+    }
     if !ready.ready {
         report.wrong("service", format_args!("the service at {} is not ready: it verifies no key", data.listen));
     }

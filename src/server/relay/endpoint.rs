@@ -5,7 +5,7 @@ use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     extract::{FromRef, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{
         IntoResponse, Response,
         sse::{Event, Sse},
@@ -32,12 +32,12 @@ use crate::{
     api::{
         feed::FeedQuery,
         followers::{FollowerReports, FollowerUses, MAX_FOLLOWERS, Noted},
-        health::Ready,
+        health::{Ready, is_same_keyring},
     },
     clock,
     server::{
         blocking,
-        core::Core,
+        core::{Core, Door},
         data,
         extract::{Batch, JsonBody, Query},
         listener::Peer,
@@ -302,8 +302,9 @@ fn event(bytes: &[u8], seq: u64) -> Event {
 }
 
 /// Says whether followers get messages that count, and what does not work as it should.
-async fn ready(State(state): State<RelayState>) -> (StatusCode, Json<Ready>) {
+async fn ready(State(state): State<RelayState>, uri: Uri) -> (StatusCode, Json<Ready>) {
     let (ready, degraded) = (state.streams.is_fresh(), state.core.health.all());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready, keyring_serial: 0, active_version: None, degraded }))
+    let same_keyring = is_same_keyring(uri.query(), Door::of(&state.core).look().document.id());
+    (status, Json(Ready { ready, keyring_serial: 0, active_version: None, same_keyring, degraded }))
 }

@@ -28,9 +28,12 @@ const SYNONYMS: [(&[&str], &str); 6] = [
     (&["log", "logs", "history"], "bulla audit"),
 ];
 
-/// The error without the values, and with a tip if a word is a command elsewhere.
+/// The error without the values and with the usage of what was typed, and with a tip if a word is a command elsewhere.
 pub(super) fn explained(error: Error, command: &Command) -> Error {
     let mut error = without_values(error);
+    if let Some(usage) = usage_as_typed(error.kind(), std::env::args_os()) {
+        error.insert(ContextKind::Usage, usage);
+    }
     if error.kind() == ErrorKind::InvalidSubcommand
         && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
         && let Some(meant) = meant_by(word, command)
@@ -46,6 +49,17 @@ pub(super) fn explained(error: Error, command: &Command) -> Error {
         suggest(&mut error, format!("an equals sign joins option and time: `--wait={time}`"));
     }
     error
+}
+
+/// The usage that this kind of error has without the environment: a usage shows what was given, and clap counts options
+/// that the environment sets, such as `--config`, so that they look as if one had to type them.
+fn usage_as_typed(kind: ErrorKind, arguments: impl Iterator<Item = OsString>) -> Option<ContextValue> {
+    let typed = without_environment(super::command()).try_get_matches_from(arguments).err()?;
+    typed.get(ContextKind::Usage).filter(|_| typed.kind() == kind).cloned()
+}
+
+fn without_environment(command: Command) -> Command {
+    command.mut_args(|argument| argument.env(None::<&str>)).mut_subcommands(without_environment)
 }
 
 fn suggest(error: &mut Error, tip: String) {

@@ -330,6 +330,25 @@ fn a_mistyped_command_is_answered_with_the_right_one() {
 }
 
 #[test]
+fn the_usage_of_an_error_has_no_option_that_the_environment_sets() {
+    let deployment = Deployment::new();
+    let environment =
+        [("BULLA_CONFIG", "./bulla.toml"), ("BULLA_CA_FILE", "ca.pem"), ("BULLA_PROXY", "http://proxy:1")];
+    for (arguments, usage) in [
+        (&["issue"][..], "Usage: bulla issue --realm <REALM> --app <UUID>\n"),
+        (&["revoke"], "Usage: bulla revoke <ID|KEY|->\n"),
+        (&["keys", "reroll"], "Usage: bulla keys reroll <ID|KEY|->\n"),
+        (&["fleet", "forget"], "Usage: bulla fleet forget <NAME>\n"),
+    ] {
+        let ran = deployment.run_in(arguments, &environment);
+        assert!(ran.code == 64 && ran.err.contains(usage), "{arguments:?}: {}", ran.err);
+        assert_eq!(deployment.run(arguments).err, ran.err, "{arguments:?}");
+    }
+    let wrong = deployment.run_in(&["keys", "list"], &[("BULLA_PROXY", "no proxy")]);
+    assert!(wrong.code == 64 && wrong.err.contains("a proxy is http://HOST:PORT"), "{}", wrong.err);
+}
+
+#[test]
 fn everything_about_keys_is_also_under_keys() {
     let deployment = Deployment::new();
     let issued = deployment.run(&["keys", "issue", "--realm", "live", "--app", APP, "--json"]).ok().json();

@@ -1,11 +1,13 @@
 //! The API key that a command reads: an argument, or standard input, which `ps` does not show.
 
-use std::io::{self, Read};
+use std::io;
 
 use bulla::{ApiKey, ApiKeyId};
 use clap::Args;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
+
+use super::standard_input;
 
 /// Longer than any API key, in bytes: of a wrong file no more is read.
 const MAX_INPUT: u64 = 64 << 10;
@@ -25,18 +27,17 @@ impl ApiKeyArgument {
 
     /// The key's text.
     pub(super) fn read(&self) -> io::Result<SecretString> {
-        read(&self.key)
+        read(&self.key, "the API key")
     }
 }
 
-/// The argument, or standard input if the argument is `-`. Removes white space around a key or id of bulla's own; from
+/// The argument, or standard input, which is to hold `what`, if the argument is `-`. Removes white space around a key or id of bulla's own; from
 /// any other text only the line end, because an imported key may end in a blank.
-pub(super) fn read(argument: &str) -> io::Result<SecretString> {
+pub(super) fn read(argument: &str, what: &str) -> io::Result<SecretString> {
     if argument != "-" {
         return Ok(SecretString::from(bare(argument)));
     }
-    let mut bytes = Zeroizing::new(Vec::new());
-    io::stdin().lock().take(MAX_INPUT).read_to_end(&mut bytes)?;
+    let bytes = standard_input::secret(what, MAX_INPUT)?;
     // Bytes that are not UTF-8 become a text that is rejected.
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
     Ok(SecretString::from(bare(&text)))

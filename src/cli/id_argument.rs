@@ -27,6 +27,11 @@ impl IdArgument {
 
     /// The text that was given.
     pub(super) fn text(&self) -> std::io::Result<SecretString> {
-        api_key_argument::read(&self.id)
+        read(&self.id)
     }
+}
+
+/// An id or a key: the argument, or standard input if the argument is `-`.
+pub(super) fn read(argument: &str) -> std::io::Result<SecretString> {
+    api_key_argument::read(argument, "the API key or its id")
 }

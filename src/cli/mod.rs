@@ -32,6 +32,7 @@ mod quickstart;
 mod reveal;
 mod revoke;
 mod serve;
+mod standard_input;
 mod status;
 mod store;
 mod undelivered;

@@ -12,7 +12,9 @@ use secrecy::SecretString;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{ConfigArgument, Failure, Outcome, common_args::CommonArgs, id_argument::IdArgument, output};
+use super::{
+    ConfigArgument, Failure, Outcome, common_args::CommonArgs, id_argument::IdArgument, output, standard_input,
+};
 use crate::{
     api,
     escrow::{Identity, IdentityError},
@@ -83,7 +85,10 @@ impl Reveal {
             let prompt = format!("Passphrase of {}: ", self.identity.display());
             return rpassword::prompt_password(prompt).map(SecretString::from);
         };
-        let bytes = if path == Path::new("-") { read(io::stdin().lock())? } else { read(File::open(path)?)? };
+        let bytes = match path == Path::new("-") {
+            true => standard_input::secret("the passphrase", MAX_FILE)?,
+            false => read(File::open(path)?)?,
+        };
         let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
         Ok(SecretString::from(text.lines().next().unwrap_or_default()))
     }

@@ -7,11 +7,11 @@ use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::{
-    ConfigArgument, Failure, Outcome, api_key_argument,
+    ConfigArgument, Failure, Outcome,
     backend::{Backend, Rule},
     common_args::CommonArgs,
     confirm::{Confirmation, counted_keys},
-    output, parsers, propagation,
+    id_argument, output, parsers, propagation,
 };
 
 /// Permanently revoke an API key, or all keys of an app or realm issued before a time
@@ -65,7 +65,7 @@ impl Revoke {
         if self.issued_before.is_some() {
             return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
         }
-        let (text, backend) = (api_key_argument::read(key)?, self.common.open(config)?);
+        let (text, backend) = (id_argument::read(key)?, self.common.open(config)?);
         let revoked =
             backend.revoke(&backend.ids_to_end(text.expose_secret())?, self.reason.clone(), self.wait.limit)?;
         self.common.print(&revoked, |revoked| {

@@ -63,6 +63,7 @@ mod scanners;
 mod secrets;
 mod shown_once;
 mod silence;
+mod standard_input;
 mod status;
 mod system_calls;
 mod tls;

@@ -11,7 +11,7 @@ use clap::Args;
 use percent_encoding::percent_decode_str;
 
 use super::authorize::{AuthorizeArguments, Authorizer};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, standard_input};
 
 /// The longest line: squid's own limit.
 const MAX_LINE: usize = 32 << 10;
@@ -29,6 +29,7 @@ pub(in crate::cli) struct Squid {
 impl Squid {
     pub(super) fn run(self) -> Outcome {
         let authorizer = self.authorize.authorizer()?;
+        standard_input::tell_awaited("squid's questions, one a line");
         let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
         let (mut line, mut has_channels) = (Vec::new(), None);
         loop {

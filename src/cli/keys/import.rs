@@ -21,7 +21,7 @@ use crate::{
         Actor,
         import::{Import as Action, Progress, Summary},
     },
-    cli::{ConfigArgument, Failure, Outcome, output},
+    cli::{ConfigArgument, Failure, Outcome, output, standard_input},
     clock,
     config::Config,
     deployment::Deployment,
@@ -270,6 +270,7 @@ impl Import {
     fn open(&self) -> Result<Rows, Failure> {
         let path = self.file.as_deref().ok_or_else(|| usage("name the file of the rows, or `-` for standard input"))?;
         if path.as_os_str() == "-" {
+            standard_input::tell_awaited("the rows to import");
             return match self.try_keys {
                 None => Ok(Rows { file: None, length: None }),
                 Some(_) => Rows::copied(&mut io::stdin().lock()),

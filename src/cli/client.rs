@@ -21,6 +21,7 @@ use ureq::{
 
 use super::{
     admin_key::{self, AdminKeyError},
+    tls_trouble,
     unix_socket::UnixConnector,
 };
 use crate::tls::{self, Identity, TlsError};
@@ -197,6 +198,8 @@ pub(super) enum ClientError {
     Feed(#[from] FollowerError),
     #[error("{url} does not answer: {error}")]
     Unreachable { url: String, error: String },
+    #[error("{url} cannot be asked: {trouble}")]
+    Connection { url: String, trouble: String },
     #[error(
         "{url} answered in a form that this version of bulla does not know ({error}): compare the versions of command and server"
     )]
@@ -255,18 +258,15 @@ impl Client {
         path: &str,
         headers: &[(String, String)],
     ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
-        let unreachable = |error: &dyn std::fmt::Display| ClientError::Unreachable {
-            url: self.shown.clone(),
-            error: error.to_string(),
-        };
         let mut request = ureq::http::Request::builder().uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             // A value that no header can hold cannot be a key, but it counts as a credential.
             let value = ureq::http::HeaderValue::from_str(value).unwrap_or(ureq::http::HeaderValue::from_static("?"));
             request = request.header(name, value);
         }
-        let request = request.body(()).map_err(|error| unreachable(&error))?;
-        self.agent.run(request).map_err(|error| unreachable(&error))
+        let failed = |error: ureq::Error| failed(&self.shown, &error);
+        let request = request.body(()).map_err(|error| failed(error.into()))?;
+        self.agent.run(request).map_err(failed)
     }
 
     /// Sends a request with a JSON body or none; the answer's JSON.
@@ -289,8 +289,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         // Without the query, which may hold a text of the user.
         let url = format!("{}{}", self.shown, path.split('?').next().unwrap_or_default());
-        let unreachable =
-            |error: &dyn std::fmt::Display| ClientError::Unreachable { url: url.clone(), error: error.to_string() };
+        let failed = |error: ureq::Error| failed(&url, &error);
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.header("Authorization", format!("Bearer {}", key.expose_secret()));
@@ -299,14 +298,14 @@ impl Client {
             Some(body) => request
                 .header("Content-Type", "application/json")
                 .body(body.to_string())
-                .map_err(|error| unreachable(&error))
+                .map_err(|error| failed(error.into()))
                 .map(|request| self.agent.run(self.within(request, wait)))?,
             None => request
                 .body(())
-                .map_err(|error| unreachable(&error))
+                .map_err(|error| failed(error.into()))
                 .map(|request| self.agent.run(self.within(request, wait)))?,
         };
-        let mut response = sent.map_err(|error| unreachable(&error))?;
+        let mut response = sent.map_err(failed)?;
         let status = response.status();
         if status.is_success() {
             let answer = response.body_mut().read_json();
@@ -314,6 +313,15 @@ impl Client {
         }
         let problem = response.body_mut().read_json().unwrap_or_else(|_| Problem::default());
         Err(ClientError::Refused { url, status: status.as_u16(), plane: self.plane, problem })
+    }
+}
+
+/// The error of a request that got no answer.
+fn failed(url: &str, error: &ureq::Error) -> ClientError {
+    let url = url.to_owned();
+    match tls_trouble::trouble(&url, error) {
+        Some(trouble) => ClientError::Connection { url, trouble },
+        None => ClientError::Unreachable { url, error: error.to_string() },
     }
 }
 

@@ -35,6 +35,7 @@ mod serve;
 mod standard_input;
 mod status;
 mod store;
+mod tls_trouble;
 mod undelivered;
 mod unix_socket;
 mod usage;

@@ -285,7 +285,7 @@ fn commands_trust_an_authority_of_ones_own() {
     };
     let issue = ["issue", "--realm", "live", "--app", APP, "--json", "--server", &admin];
     let unknown = ask(&issue, "");
-    assert!(unknown.code == 2 && unknown.err.contains("does not answer"), "{}", unknown.err);
+    assert!(unknown.code == 2 && unknown.err.contains("authority that is not trusted"), "{}", unknown.err);
     let issued = ask(&[&issue[..], &["--ca", ca]].concat(), "").ok().json();
     let key = issued["api_key"].as_str().expect("a key");
     let verify = ["verify", "-", "--server", &data];
@@ -293,6 +293,44 @@ fn commands_trust_an_authority_of_ones_own() {
     verified.ok();
     let nonsense = ask(&[&issue[..], &["--ca", key_file.to_str().expect("a path")]].concat(), "");
     assert!(nonsense.code == 2 && nonsense.err.contains("holds no PEM certificate"), "{}", nonsense.err);
+}
+
+#[test]
+fn commands_say_what_is_wrong_with_tls() {
+    let authority = Authority::new("servers");
+    let ca = authority.file();
+    let ask = |url: String, more: &[&str]| {
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let mut verify = bulla(elsewhere.path());
+        let ran = finish(verify.args(["verify", "-", "--server", &url]).args(more), "no key");
+        assert_eq!(ran.code, 2, "{}", ran.out);
+        ran.err
+    };
+    let trusting = ["--ca", ca.to_str().expect("a path")];
+    let server = Server::start(&deployment(&authority, ""));
+    let unknown = ask(format!("https://{}", server.data.address), &[]);
+    assert!(unknown.contains("authority that is not trusted here: --ca FILE"), "{unknown}");
+    let without = ask(format!("http://{}", server.data.address), &[]);
+    assert!(without.contains("write https:// in --server"), "{without}");
+    drop(server);
+
+    let elsewhere = deployment(&authority, "");
+    authority.server(&["elsewhere.example"], 4000, &elsewhere.file("tls"));
+    let server = Server::start(&elsewhere);
+    let name = ask(format!("https://{}", server.data.address), &trusting);
+    assert!(name.contains("is not for `127.0.0.1`") && name.contains("elsewhere.example"), "{name}");
+    drop(server);
+
+    let late = deployment(&authority, "");
+    authority.serve_until(&late, 2020);
+    let server = Server::start(&late);
+    let expired = ask(format!("https://{}", server.data.address), &trusting);
+    assert!(expired.contains("the server's certificate expired at 2020-01-01T00:00:00Z: renew it"), "{expired}");
+    drop(server);
+
+    let server = Server::start(&Deployment::new());
+    let plain = ask(format!("https://{}", server.data.address), &trusting);
+    assert!(plain.contains("write http:// in --server"), "{plain}");
 }
 
 #[test]

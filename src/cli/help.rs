@@ -24,7 +24,7 @@ Durations read 90d, 12h, 15m; times are RFC 3339. With --json a command prints o
 Exit codes:
   0  done; verify: accepted; doctor: nothing is wrong
   1  verify: rejected; inspect: not an API key; doctor: something is wrong; status: not ready; keys import: refused rows
-  2  not done; verify: could not tell
+  2  not done, or not all of it; verify: could not tell
   3  revoke --wait: revoked, and not in force everywhere yet
   64 wrong arguments
 

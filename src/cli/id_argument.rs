@@ -4,7 +4,10 @@ use bulla::ApiKeyId;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Failure, api_key_argument, backend::Backend};
+use super::{
+    Failure, api_key_argument,
+    backend::{Backend, Found},
+};
 
 #[derive(Args)]
 pub(super) struct IdArgument {
@@ -15,8 +18,8 @@ pub(super) struct IdArgument {
 }
 
 impl IdArgument {
-    /// The ids of the key, at least one: a key that was imported under several rules has several.
-    pub(super) fn read_all(&self, backend: &dyn Backend) -> Result<Vec<ApiKeyId>, Failure> {
+    /// All keys that the text is, at least one.
+    pub(super) fn read_all(&self, backend: &dyn Backend) -> Result<Found, Failure> {
         backend.ids_of(self.text()?.expose_secret())
     }
 

@@ -66,13 +66,14 @@ impl Revoke {
             return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
         }
         let (text, backend) = (id_argument::read(key)?, self.common.open(config)?);
-        let revoked =
-            backend.revoke(&backend.ids_to_end(text.expose_secret())?, self.reason.clone(), self.wait.limit)?;
+        let found = backend.ids_to_end(text.expose_secret())?;
+        let revoked = backend.revoke(&found.ids, self.reason.clone(), self.wait.limit)?;
         self.common.print(&revoked, |revoked| {
             output::object_without(revoked, "propagation")?;
             warn_of_typing_error(!revoked.on_record);
             revoked.propagation.as_ref().map_or(Ok(()), propagation::print)
         })?;
+        found.check_complete("revoked")?;
         Ok(propagation::exit_code(revoked.propagation.as_ref()))
     }
 

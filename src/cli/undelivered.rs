@@ -10,7 +10,7 @@ const REASON: &str = "it could not be shown to anybody";
 pub(super) fn revoke(backend: &dyn Backend, id: &str, error: &io::Error) -> Failure {
     let revoked = backend
         .ids_of(id)
-        .and_then(|ids| backend.revoke(&ids, Some(REASON.to_owned()), None))
+        .and_then(|found| backend.revoke(&found.ids, Some(REASON.to_owned()), None))
         .map(|_already_or_now| ());
     let outcome = match revoked {
         Ok(()) => "it is revoked".to_owned(),

@@ -47,14 +47,18 @@ impl ImportedKeys {
         self.table.load().has_slow_digests()
     }
 
-    /// The keys that `text` may be, and those that slow digests find, which takes milliseconds.
-    pub(crate) fn recognize_slowly(&self, text: &str) -> Vec<Candidate> {
+    /// The keys that `text` may be, and those that slow digests find, which takes milliseconds; with them the numbers
+    /// of the sets whose digest could not be computed.
+    pub(crate) fn recognize_slowly(&self, text: &str) -> (Vec<Candidate>, Vec<i64>) {
         let table = self.table();
-        let mut found = table.recognize(text);
+        let (mut found, mut unsearched) = (table.recognize(text), Vec::new());
         for slow in table.slow_texts(text) {
-            found.extend(slow.digest().map(|digest| table.find_slow(&slow, &digest)).unwrap_or_default());
+            match slow.digest() {
+                Some(digest) => found.extend(table.find_slow(&slow, &digest)),
+                None => unsearched.push(slow.set.number),
+            }
         }
-        found
+        (found, unsearched)
     }
 
     /// The keys that `text` may be: whether it is, their checks tell.

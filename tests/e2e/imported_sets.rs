@@ -317,6 +317,38 @@ fn a_key_that_may_live_on_in_another_set_is_revoked_where_it_was_found_and_not_c
 }
 
 #[test]
+fn the_command_ends_what_it_finds_and_fails_where_the_key_may_be_another_one() {
+    let deployment = Deployment::new();
+    let secret = deployment.secret_file("legacy.key", "YW4gb2xkIHNlY3JldCBvZiBvdXJz\n");
+    deployment.configure("secrets = {}", "secrets = { legacy = \"file:legacy.key\" }");
+    import(&deployment, &[row(HMAC, json!({}))], &["--scheme", "hmac-sha256", "--hmac-key", "legacy"]).ok();
+    import(&deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok();
+    let away = deployment.file("legacy.gone");
+    std::fs::rename(&secret, &away).expect("renamed");
+    let with_key = |arguments: &[&str]| deployment.run_with(arguments, KEY);
+    for (arguments, state) in
+        [(&["keys", "suspend", "-", "--json"][..], "suspended"), (&["revoke", "-", "--json"], "revoked")]
+    {
+        let ran = with_key(arguments);
+        assert_eq!((ran.code, ran.json()["state"].as_str()), (2, Some(state)), "{}", ran.err);
+        let told = format!("only {} is {state}", id(&ran.json()["api_key_id"]));
+        for part in [&told, "may still be accepted", "legacy.key"] {
+            assert!(ran.err.contains(part), "{part}: {}", ran.err);
+        }
+        assert!(!ran.err.contains(KEY), "{}", ran.err);
+    }
+    let shown = with_key(&["keys", "show", "-"]);
+    assert!(shown.code == 2 && shown.err.contains("name the id"), "{}", shown.err);
+    let other = deployment.run_with(&["revoke", "-"], "sk_live_another");
+    assert!(other.code == 2 && other.err.contains("nothing was done: this may be a key"), "{}", other.err);
+    let listed = || deployment.run(&["keys", "list", "--realm", "live", "--json"]).ok().out.clone();
+    assert!(listed().contains("\"revoked\"") && listed().contains("\"active\""), "{}", listed());
+    std::fs::rename(&away, &secret).expect("renamed");
+    with_key(&["revoke", "-"]).ok();
+    assert!(!listed().contains("\"active\""), "{}", listed());
+}
+
+#[test]
 fn bcrypt_hashes_that_see_too_little_of_the_secret_are_good_for_nothing() {
     let deployment = Deployment::new();
     let public = "a".repeat(64);

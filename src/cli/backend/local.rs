@@ -8,7 +8,7 @@ use bulla::{
 };
 use uuid::Uuid;
 
-use super::{Backend, Rule, id_in, no_id};
+use super::{Backend, Found, Rule, id_in};
 use crate::{
     action::{
         ActionError, Actor,
@@ -29,13 +29,13 @@ use crate::{
         reveal::{Escrowed, Reveal},
         revoke::{RevocationRule, RevokeOutcome},
     },
-    cli::{ConfigArgument, Failure, known_realm, output},
+    cli::{ConfigArgument, Failure, known_realm},
     clock,
-    deployment::{Deployment, DeploymentError},
+    deployment::Deployment,
     imported::ImportedKeys,
     server::old_system::learn_now,
     store::Store,
-    verification::read_imported_keys,
+    verification::{ImportedKeysError, read_imported_keys},
 };
 
 pub(in crate::cli) struct Local {
@@ -110,25 +110,32 @@ impl Local {
 }
 
 impl Backend for Local {
-    fn ids_of(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
+    fn ids_of(&self, text: &str) -> Result<Found, Failure> {
         if let Some(id) = id_in(text) {
-            return Ok(vec![id]);
+            return Ok(Found::one(id));
         }
-        let (known, mut ids) = (ImportedKeys::default(), Vec::new());
+        let (known, mut found) = (ImportedKeys::default(), Found::default());
         // What a text is, revoked or not: the log does not count here.
-        let read = read_imported_keys(&known, &*self.store, &self.deployment.config, &|| Ok(()));
-        read.map_err(DeploymentError::from)?;
-        for candidate in known.recognize_slowly(text) {
+        match read_imported_keys(&known, &*self.store, &self.deployment.config, &|| Ok(())) {
+            Ok(()) => {}
+            Err(ImportedKeysError::Store(error)) => return Err(error.into()),
+            // All other sets are read.
+            Err(ImportedKeysError::OldSecret(error)) => found.unchecked.push(error.to_string()),
+        }
+        let (candidates, unsearched) = known.recognize_slowly(text);
+        for candidate in candidates {
             match candidate.matches() {
-                Ok(true) => ids.push(candidate.key().id),
+                Ok(true) => found.ids.push(candidate.key().id),
                 Ok(false) => {}
-                Err(error) => output::note(&format!("{}: {error}", candidate.key().id)),
+                Err(error) => found.unchecked.push(format!("{}: {error}", candidate.key().id)),
             }
         }
-        if ids.is_empty() { Err(no_id()) } else { Ok(ids) }
+        let sets = unsearched.iter().map(|set| format!("the digest of set {set} could not be computed"));
+        found.unchecked.extend(sets);
+        found.any()
     }
 
-    fn ids_to_end(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
+    fn ids_to_end(&self, text: &str) -> Result<Found, Failure> {
         let unknown = match self.ids_of(text) {
             Err(Failure::Usage(told)) => Failure::Usage(told),
             known => return known,

@@ -1,6 +1,7 @@
 //! Where a command works: on the store and keyring that the configuration names, or on a server. A command does not
 //! know which of them it uses, so it prints the same for both.
 
+mod found;
 mod local;
 mod remote;
 
@@ -13,7 +14,7 @@ use bulla::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub(super) use self::{local::Local, remote::Remote};
+pub(super) use self::{found::Found, local::Local, remote::Remote};
 use super::{ConfigArgument, Failure, client::ServerArgument};
 use crate::api::{
     audit::AuditPage,
@@ -28,25 +29,15 @@ use crate::api::{
 
 /// One method for each operation of an administrator.
 pub(super) trait Backend {
-    /// The ids of a key, at least one. A key that was imported under several rules has several.
-    fn ids_of(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure>;
+    /// The keys that a text is, at least one.
+    fn ids_of(&self, text: &str) -> Result<Found, Failure>;
     /// The same of a key that is to end. One that only an old system knows goes on record first.
-    fn ids_to_end(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
+    fn ids_to_end(&self, text: &str) -> Result<Found, Failure> {
         self.ids_of(text)
     }
     /// The id of a key that has only one.
     fn id_of(&self, text: &str) -> Result<ApiKeyId, Failure> {
-        match &self.ids_of(text)?[..] {
-            [] => Err(no_id()),
-            [id] => Ok(*id),
-            ids => {
-                let ids: Vec<String> = ids.iter().map(ApiKeyId::to_string).collect();
-                Err(Failure::Usage(format!(
-                    "this key was imported more than once: name one of its ids, {}",
-                    ids.join(", ")
-                )))
-            }
-        }
+        self.ids_of(text)?.only()
     }
 
     fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure>;

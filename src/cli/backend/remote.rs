@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Backend, Rule, id_in, no_id};
+use super::{Backend, Found, Rule, id_in, no_id};
 use crate::{
     api::{
         audit::AuditPage,
@@ -58,8 +58,8 @@ impl Remote {
 
 impl Backend for Remote {
     /// Only parses the text. To ask the server about an imported key would send it the key.
-    fn ids_of(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
-        id_in(text).map(|id| vec![id]).ok_or_else(no_id)
+    fn ids_of(&self, text: &str) -> Result<Found, Failure> {
+        id_in(text).map(Found::one).ok_or_else(no_id)
     }
 
     fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure> {

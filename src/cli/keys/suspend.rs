@@ -26,8 +26,11 @@ pub(in crate::cli) struct Suspend {
 impl Suspend {
     pub(super) fn suspend(self, config: &ConfigArgument) -> Outcome {
         let backend = self.common.open(config)?;
-        let suspended = backend.suspend(&self.key.read_all(&*backend)?, self.reason, self.wait.limit)?;
-        told(&self.common, &suspended)
+        let found = self.key.read_all(&*backend)?;
+        let suspended = backend.suspend(&found.ids, self.reason, self.wait.limit)?;
+        let ended = told(&self.common, &suspended)?;
+        found.check_complete("suspended")?;
+        Ok(ended)
     }
 
     pub(super) fn resume(self, config: &ConfigArgument) -> Outcome {

@@ -115,7 +115,7 @@ impl Verify {
             match (&verification.answer, why) {
                 (VerifyAnswer::Active(key), _) => print_accepted(key, verification.replacement.as_ref())?,
                 (_, Some(Why::Rejected(Some(reason)))) => {
-                    output::line(format_args!("{ERROR}rejected{ERROR:#}  {} ({reason})", reason.code()))?;
+                    output::line(format_args!("{ERROR}rejected{ERROR:#}  {}", told_once(*reason)))?;
                 }
                 (_, Some(Why::CouldNotTell(error))) => {
                     output::line(format_args!("{WARNING}could not tell{WARNING:#}  {error}"))?;
@@ -167,6 +167,12 @@ enum Why {
     CouldNotTell(String),
 }
 
+/// The reason's name and what it means, once where both are the same word.
+fn told_once(reason: Rejection) -> String {
+    let (name, meaning) = (reason.code(), reason.to_string());
+    if name == meaning { meaning } else { format!("{name} ({meaning})") }
+}
+
 fn print_accepted(key: &ActiveKey, replacement: Option<&IssuedApiKey>) -> io::Result<()> {
     output::line(format_args!("{SUCCESS}accepted{SUCCESS:#}"))?;
     output::fields(&[
@@ -186,4 +192,19 @@ fn print_accepted(key: &ActiveKey, replacement: Option<&IssuedApiKey>) -> io::Re
 
 fn joined(realms: &[Realm]) -> String {
     realms.iter().map(|realm| format!("`{realm}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reason_is_told_twice() {
+        assert_eq!([Rejection::Revoked, Rejection::Expired].map(told_once), ["revoked", "expired"]);
+        assert_eq!(told_once(Rejection::Realm), "realm (the realm is not accepted here)");
+        for reason in Rejection::ALL {
+            let told = told_once(reason);
+            assert!(told.starts_with(reason.code()) && !told.contains(&format!("({})", reason.code())), "{told}");
+        }
+    }
 }

@@ -31,8 +31,8 @@ impl ApiKeyArgument {
     }
 }
 
-/// The argument, or standard input, which is to hold `what`, if the argument is `-`. Removes white space around a key or id of bulla's own; from
-/// any other text only the line end, because an imported key may end in a blank.
+/// The argument, or standard input, which is to hold `what`, if the argument is `-`. Removes white space around a key
+/// or id of bulla's own; from any other text only the line end, because an imported key may end in a blank.
 pub(super) fn read(argument: &str, what: &str) -> io::Result<SecretString> {
     if argument != "-" {
         return Ok(SecretString::from(bare(argument)));

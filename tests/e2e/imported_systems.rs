@@ -33,6 +33,11 @@ impl Fixture {
         serde_json::from_value(self.value[name].clone()).expect("texts")
     }
 
+    /// Keys of rows that the old system does not accept any more.
+    fn ended(&self) -> Vec<String> {
+        if self.value["ended"].is_array() { self.texts("ended") } else { Vec::new() }
+    }
+
     fn text(&self, name: &str) -> &str {
         self.value[name].as_str().expect("a text")
     }
@@ -61,7 +66,7 @@ impl Fixture {
         let (header, rows) =
             if self.text("format") == "csv" { text.split_once('\n').expect("rows") } else { ("", text) };
         let mut rows: Vec<&str> = rows.lines().collect();
-        if rows.len() == self.texts("keys").len() {
+        if rows.len() == self.texts("keys").len() + self.ended().len() {
             rows.reverse();
             fs::write(deployment.file(&self.rows()), format!("{header}\n{}\n", rows.join("\n"))).expect("written");
         }
@@ -93,16 +98,18 @@ fn altered(key: &str) -> String {
 
 fn check(fixture: &Fixture) {
     let (name, deployment) = (&fixture.name, fixture.deployment());
-    let (keys, rows) = (fixture.texts("keys"), fixture.texts("keys").len());
+    let (keys, ended) = (fixture.texts("keys"), fixture.ended());
+    let rows = keys.len() + ended.len();
     let dry = fixture.import(&deployment, &["--try", "try.txt", "--dry-run"]);
     assert_eq!(dry.code, 0, "{name}: {}{}", dry.out, dry.err);
     let verified = |ran: &Ran| {
         let tried = ran.json()["tried"].as_array().expect("tried").clone();
         tried.iter().filter(|one| one["verified"] == true && one["line"].is_u64()).count()
     };
-    assert_eq!((verified(&dry), &dry.json()["imported"]), (rows, &json!(rows)), "{name}: {}", dry.out);
+    assert_eq!((verified(&dry), &dry.json()["imported"]), (keys.len(), &json!(rows)), "{name}: {}", dry.out);
     let wet = fixture.import(&deployment, &["--try", "try.txt"]);
     assert_eq!((wet.code, &wet.json()["imported"]), (0, &json!(rows)), "{name}: {}{}", wet.out, wet.err);
+    assert_eq!(wet.json()["ended"], ended.len(), "{name}: {}", wet.out);
     fixture.reverse(&deployment);
     let again = fixture.import(&deployment, &[]);
     assert_eq!(
@@ -118,7 +125,8 @@ fn check(fixture: &Fixture) {
         assert_eq!(deployment.run_with(&["verify", "-"], key).code, 0, "{name}: {key}");
     }
     let altered = keys.iter().map(|key| altered(key));
-    for wrong in fixture.texts("wrong").into_iter().chain([format!("{}x", keys[0])]).chain(altered) {
+    let wrong = fixture.texts("wrong").into_iter().chain([format!("{}x", keys[0])]).chain(altered);
+    for wrong in wrong.chain(ended.clone()) {
         assert_eq!(verify(&server, &wrong), json!({"active": false}), "{name}: {wrong}");
     }
     let last = keys.last().expect("a key");
@@ -126,7 +134,7 @@ fn check(fixture: &Fixture) {
     assert_eq!(revoked["state"], "revoked", "{name}: {revoked}");
     server.within("the revocation", |server| verify(server, last) == json!({"active": false}));
     let stored = deployment.store().bytes();
-    for key in keys.iter().filter(|key| key.len() >= 16) {
+    for key in keys.iter().chain(&ended).filter(|key| key.len() >= 16) {
         assert!(!stored.windows(key.len()).any(|bytes| bytes == key.as_bytes()), "{name}: a key is in the store");
     }
     // A wrong key to try ends the import before its first row.

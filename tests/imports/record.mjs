@@ -4,18 +4,19 @@ import crypto from "node:crypto";
 import fs from "node:fs";
 import { builtinModules, createRequire } from "node:module";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 
 const require = createRequire(path.join(process.cwd(), "x.js"));
 const [folder, ...wanted] = process.argv.slice(2);
 const APP = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
 const SECRET = "a secret of the old system: 7f3a, longer than thirty-two characters";
 
+const lines = (rows) => rows.map((row) => JSON.stringify(row) + "\n").join("");
 const changed = (key) => key.slice(0, -5) + (key.at(-5) === "a" ? "b" : "a") + key.slice(-4);
 
-function write(name, pack, how, args, rows, keys, { wrong, secret } = {}) {
+function write(name, pack, how, args, rows, keys, { wrong, secret, ...more } = {}) {
   if (wanted.length && !wanted.includes(name)) return;
-  const text = rows.map((row) => JSON.stringify(row) + "\n").join("");
-  const fixture = { package: pack, how, arguments: args, format: "jsonl", rows: text, keys, wrong: wrong ?? [changed(keys[0])] };
+  const fixture = { package: pack, how, arguments: args, format: "jsonl", rows: lines(rows), keys, wrong: wrong ?? [changed(keys[0])], ...more };
   if (secret) fixture.secret = { text: secret, encoding: "text" };
   fs.writeFileSync(path.join(folder, `${name}.json`), JSON.stringify(fixture, null, 1) + "\n");
   console.log(name);
@@ -24,9 +25,9 @@ function write(name, pack, how, args, rows, keys, { wrong, secret } = {}) {
 const of = (system, ...more) => ["--from", system, "--app", APP, ...more];
 const unpacked = (file) => path.join(process.cwd(), "unpacked", file);
 
-// Takes any call, and answers with itself.
+// Takes any call, and answers with itself. It is no promise.
 const anything = new Proxy(function () {}, {
-  get: (target, name) => (name in target ? target[name] : anything), apply: () => anything, construct: () => anything,
+  get: (target, name) => (name in target || name === "then" ? target[name] : anything), apply: () => anything, construct: () => anything,
 });
 
 // Runs a CommonJS file of a service without what it requires, except for what is `given` and what Node.js has.
@@ -37,6 +38,26 @@ function loaded(file, given = {}) {
   const helpers = { __decorate: (_, target) => target, __metadata: () => undefined };
   new Function("require", "exports", "module", fs.readFileSync(unpacked(file), "utf8")).call(helpers, required, module.exports, module);
   return module.exports;
+}
+
+const RUN = Symbol("a file to run as well");
+
+// The same for an ES module. What it imports is given by the end of its name.
+function loadedModule(file, given = {}) {
+  const required = (name) => {
+    const full = name.startsWith(".") ? path.join(path.dirname(file), name) : name;
+    const end = Object.keys(given).find((end) => full.endsWith(end));
+    if (end) return given[end] === RUN ? loadedModule(full, given) : given[end];
+    return builtinModules.includes(name.replace(/^node:/, "")) ? require(name) : anything;
+  };
+  const source = fs.readFileSync(unpacked(file), "utf8")
+    .replaceAll(/^import "(.*)";$/gm, "")
+    .replaceAll(/^import (\w+), (\{.*\}) from (".*");$/gm, "import $1 from $3;\nimport $2 from $3;")
+    .replaceAll(/^import (\w+) from (".*");$/gm, "const $1 = required($2).default ?? required($2);")
+    .replaceAll(/^import (\{.*\}) from (".*");$/gm, (_, names, from) => `const ${names.replaceAll(" as ", ": ")} = required(${from});`)
+    .replace(/^export \{(.*)\};?$/m, (_, names) => `return {${names.replaceAll(/([\w$]+) as ([\w$]+)/g, "$2: $1")}};`)
+    .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(unpacked(file))));
+  return new Function("required", source)(required);
 }
 
 async function betterAuth() {
@@ -196,7 +217,94 @@ async function unleash() {
   write("unleash-v2", "unleash-server@8.2.0", "run", of("unleash-v2"), secondRows, second.map(({ secret }) => secret));
 }
 
-const makers = { "better-auth": betterAuth, "prefixed-api-key": prefixed, "argon2-npm": argon2, bcryptjs, adonisjs: adonis, payload, medusa, strapi, flowise, n8n, unleash };
+// A database of Directus's own tables, in memory, under the query builder that it uses.
+async function directusTables() {
+  const { DatabaseSync } = require("node:sqlite");
+  class InMemory extends DatabaseSync {
+    constructor() {
+      super(":memory:");
+    }
+    prepare(sql) {
+      const statement = super.prepare(sql);
+      return { reader: statement.columns().length > 0, all: (values) => statement.all(...values), run: (values) => statement.run(...values) };
+    }
+  }
+  class Client extends require("knex/lib/dialects/better-sqlite3") {
+    _driver() {
+      return InMemory;
+    }
+  }
+  return require("knex")({ client: Client, connection: { filename: ":memory:" }, useNullAsDefault: true, pool: { min: 1, max: 1 } });
+}
+
+async function directus() {
+  const api = "@directus/api/dist";
+  const knex = await directusTables();
+  const given = {
+    "database/index.js": { default: () => knex, getDatabaseClient: () => "sqlite" }, "utils/with-cache.js": { withCache: (_, read) => read },
+    "@directus/errors": { InvalidCredentialsError: class extends Error {} }, "@directus/utils": loadedModule("@directus/utils/dist/shared/index.js"),
+    "@directus/utils/node": loadedModule("@directus/utils/dist/node/index.js"), "fs-extra": fs.promises, "js-yaml": require("js-yaml"),
+    jsonwebtoken: require("jsonwebtoken"), "lodash-es": require("lodash"), zod: require("zod"),
+  };
+  for (const file of [
+    "database/helpers/types", "schema/types", "services/payload", "packages/types/dist/index", "utils/async-handler",
+    "utils/get-default-index-name", "utils/is-directus-jwt", "utils/jwt", "utils/transaction",
+    "lib/fetch-roles-tree", "fetch-global-access/fetch-global-access", "utils/create-default-accountability", "schema/get-collection-from-schema",
+  ]) given[`${file}.js`] = RUN;
+  const { SchemaHelperSQLite } = loadedModule(`${api}/database/helpers/schema/dialects/sqlite.js`, given);
+  given["database/helpers/index.js"] = { getFunctions: anything, getHelpers: (database) => ({ schema: new SchemaHelperSQLite(database) }) };
+
+  await loadedModule(`${api}/database/seeds/run.js`, given).default(knex);
+  const migrations = `${api}/database/migrations`;
+  for (const file of fs.readdirSync(unpacked(migrations)).sort()) {
+    const changes = /(alterTable|changeToType)\("directus_users"|createTable\("directus_access"/;
+    if (changes.test(fs.readFileSync(unpacked(`${migrations}/${file}`), "utf8"))) await loadedModule(`${migrations}/${file}`, given).up(knex);
+  }
+
+  // What the Data Studio asks for a token.
+  const handlers = {}, take = (at, handle) => (handlers[at] = handle);
+  loadedModule(`${api}/controllers/utils.js`, { ...given, express: { Router: () => ({ get: take, post: take }) } });
+  const random = () => new Promise((resolve) => handlers["/random/string"]({ query: {} }, { json: ({ data }) => resolve(data) }, resolve));
+
+  const { systemFieldRows } = await import(unpacked("@directus/system-data/dist/index.js"));
+  const ofUsers = systemFieldRows.filter(({ collection }) => collection === "directus_users");
+  const fields = Object.fromEntries(ofUsers.map(({ field, special }) => [field, { field, special, type: "string", alias: special?.includes("alias") }]));
+  const options = { knex, schema: { collections: { directus_users: { primary: "id", fields } }, relations: [] } };
+  const { ItemsService } = loadedModule(`${api}/services/items.js`, given);
+  const users = new ItemsService("directus_users", options);
+  const create = (user) => users.createOne(user, { emitEvents: false, bypassLimits: true, onRequireUserIntegrityCheck() {} });
+  const statuses = ofUsers.find(({ field }) => field === "status").options.choices.map(({ value }) => value);
+  const tokens = {};
+  for (const [number, status] of ["active", ...statuses].entries()) {
+    const user = { first_name: "a", email: `a${number}@example.org`, status, token: await random() };
+    tokens[user.token] = { id: await create(user), status };
+  }
+  await create({ email: "none@example.org" });
+
+  // Directus accepts those of active users.
+  const { default: extractToken } = loadedModule(`${api}/middleware/extract-token.js`, given);
+  const { getAccountabilityForToken } = loadedModule(`${api}/utils/get-accountability-for-token.js`, given);
+  const userOf = async (key) => {
+    const request = { headers: { authorization: `Bearer ${key}` } };
+    extractToken(request, {}, () => {});
+    return (await getAccountabilityForToken(request.token)).user;
+  };
+  const keys = [], ended = [];
+  for (const [token, { id, status }] of Object.entries(tokens)) {
+    const user = await userOf(token).catch(() => null);
+    if (user !== (status === "active" ? id : null)) throw new Error(`Directus says ${user} of a user who is ${status}`);
+    (user ? keys : ended).push(token);
+  }
+  if (await userOf(changed(keys[0])).catch(() => null)) throw new Error("Directus accepts a wrong token");
+
+  const rows = await knex.select().from("directus_users").whereNotNull("token");
+  const { PayloadService } = loadedModule(`${api}/services/payload.js`, given);
+  const shown = await new PayloadService("directus_users", options).processValues("read", rows.map((row) => ({ ...row })));
+  write("directus", "@directus/api@39.2.1, of directus@12.4.1", "extracted", of("directus"), rows, keys, { ended, masked: lines(shown) });
+  await knex.destroy();
+}
+
+const makers = { "better-auth": betterAuth, "prefixed-api-key": prefixed, "argon2-npm": argon2, bcryptjs, adonisjs: adonis, payload, medusa, strapi, flowise, n8n, unleash, directus };
 for (const [name, make] of Object.entries(makers)) {
   if (!wanted.length || wanted.some((one) => one.startsWith(name))) await make();
 }

@@ -178,6 +178,9 @@ fn hashed_here(row: &mut RawRow, reading: &Reading<'_>) -> Result<Check, RowErro
     if ApiKey::is_within(&key) {
         return Err(RowErrorKind::PublicSealed);
     }
+    if is_masked(&key) {
+        return Err(RowErrorKind::KeyMasked);
+    }
     // The layout takes the text as it stands, and a header never carries such blanks.
     if key.trim() != *key {
         return Err(RowErrorKind::KeyBlank);
@@ -186,6 +189,11 @@ fn hashed_here(row: &mut RawRow, reading: &Reading<'_>) -> Result<Check, RowErro
     let prepared = reading.set.prepared(split.hashed.bytes()).ok_or(RowErrorKind::KeyForm)?;
     let digest = reading.set.digest(&prepared, &[], reading.set.layout.digest_len()).ok_or(RowErrorKind::KeyForm)?;
     Ok(Check::Fast { digest: (*digest).into(), salt: [].into() })
+}
+
+/// Returns whether a text is what a system shows in place of a key: everyone could present that.
+fn is_masked(key: &str) -> bool {
+    ["****", "••••", "…"].iter().any(|mask| key.contains(mask))
 }
 
 fn salt(layout: &KeyLayout, text: Option<&str>, reading: &Reading<'_>) -> Result<Vec<u8>, RowErrorKind> {
@@ -242,5 +250,21 @@ fn expiry(row: &RawRow, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowE
     match row.text("expires_at").map(str::trim) {
         Some("0" | "infinity") => Ok(None),
         _ => row.time("expires_at", reading.zone.as_ref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_masked;
+
+    #[test]
+    fn what_is_shown_in_place_of_a_key_is_none() {
+        // Of Directus, of n8n, and as pages show keys.
+        for shown in ["**********", "******x1yZ", "••••••••", "sk-…4f2a"] {
+            assert!(is_masked(shown), "{shown}");
+        }
+        for key in ["RE3oqBmCbwwNSFB5cS4UEZOXICvLACyd", "a*b**c***d", "e30.e30.c2ln", "schlüssel•", "a...b"] {
+            assert!(!is_masked(key), "{key}");
+        }
     }
 }

@@ -97,6 +97,11 @@ pub(crate) enum RowErrorKind {
     KeyTooLong(usize),
     #[error("`key` begins or ends with blanks, as a column of fixed length pads it: cut them off")]
     KeyBlank,
+    #[error(
+        "`key` is masked, as a page or an interface of the old system shows it, so that everyone could present it: take the \
+         rows out of the database"
+    )]
+    KeyMasked,
     #[error("`key` does not have the prefix or the parts that the options say: it would never be found")]
     KeyForm,
     #[error(
@@ -155,6 +160,7 @@ impl RowErrorKind {
             RowErrorKind::HashSurplus => "hash_surplus",
             RowErrorKind::KeyTooLong(_) => "key_too_long",
             RowErrorKind::KeyBlank => "key_blank",
+            RowErrorKind::KeyMasked => "key_masked",
             RowErrorKind::KeyForm => "key_form",
             RowErrorKind::BcryptReach(_) => "bcrypt_reach",
             RowErrorKind::OtherHash => "other_hash",

@@ -211,6 +211,25 @@ fn what_restricts_a_key_is_not_lost() {
     assert_eq!(fixture.import(&deployment, &["--ignore", "allowed_ips"]).ok().json()["imported"], 1);
 }
 
+/// Directus shows every token as the same asterisks: nobody gets access with them.
+#[test]
+fn rows_with_what_a_system_shows_in_place_of_keys_are_refused() {
+    let fixtures = Fixture::all();
+    let fixture = fixtures.iter().find(|fixture| fixture.name == "directus").expect("directus");
+    let deployment = fixture.deployment();
+    let masked = fixture.text("masked");
+    assert!(masked.contains("\"**********\""), "{masked}");
+    fs::write(deployment.file(&fixture.rows()), masked).expect("written");
+    let refused = fixture.import(&deployment, &[]);
+    let (summary, rows) = (refused.json(), masked.lines().count());
+    assert_eq!((refused.code, &summary["imported"], &summary["reasons"]), (1, &json!(0), &json!({"key_masked": rows})));
+    // Where a policy restricts its users to addresses, and somebody joins it.
+    let joined = fixture.text("rows").replacen("\"role\":null", "\"ip_access\":\"192.0.2.0/24\"", 1);
+    fs::write(deployment.file(&fixture.rows()), joined).expect("written");
+    let summary = fixture.import(&deployment, &[]).json();
+    assert_eq!((&summary["imported"], &summary["reasons"]), (&json!(rows - 1), &json!({"restricted": 1})));
+}
+
 #[test]
 fn each_system_that_is_listed_has_a_fixture_and_a_row_in_the_document() {
     let listed = Deployment::new().run(&["keys", "import", "--from", "list", "--json"]).ok().json();

@@ -20,13 +20,16 @@ pub(super) const SYSTEM: System = System {
         ("external_identifier", ""),
         ("role", ""),
         ("policies", ""),
+        // Of the policies, or of the role before Directus 11, where somebody joins them.
+        ("ip_access", "!"),
     ],
     plain: true,
     read,
     ..PLAIN
 };
 
-/// Users who are not active have no access.
+/// Users of every other status have no access: draft, invited, unverified, suspended, archived, inactive-license, and
+/// what a deployment adds.
 fn read(row: &mut RawRow) -> Result<(), RowErrorKind> {
     if let Some(status) = row.text("enabled") {
         let enabled = (status == "active").to_string();

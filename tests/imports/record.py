@@ -1,15 +1,15 @@
 """Makes keys and rows with the code of Python packages, and writes them as fixtures into the folder of the first argument: all, or
 those of the names behind it. Called by `record`, and by tests for what makes its keys in no time."""
 
-import ast
 import base64
-import csv
 import hashlib
 import hmac
-import io
+import importlib.util
 import json
 import os
 import pathlib
+import random
+import re
 import secrets
 import string
 import subprocess
@@ -17,54 +17,10 @@ import sys
 import uuid
 import zlib
 
-FOLDER = pathlib.Path(sys.argv[1])
-UNPACKED = pathlib.Path(os.environ.get("BULLA_IMPORTS_UNPACKED", "unpacked"))
-APP = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab"
-WANTED = sys.argv[2:]
-SECRET = "a secret of the old system: 7f3a, longer than thirty-two characters"
+# No folder of compiled modules beside the fixtures.
+sys.dont_write_bytecode = True
 
-
-def write(name, package, how, arguments, rows, keys, wrong=(), format="jsonl", secret=None, encoding="text"):
-    """One fixture. `how` is run, extracted (functions of the package, run without what the whole of it needs), or documented (made
-    here, as the project documents it)."""
-    if WANTED and name not in WANTED:
-        return
-    if format == "csv":
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        text = text.getvalue()
-    else:
-        text = "".join(json.dumps(row, default=str) + "\n" for row in rows)
-    fixture = {"package": package, "how": how, "arguments": arguments, "format": format, "rows": text, "keys": keys}
-    fixture["wrong"] = list(wrong) or [changed(keys[0])]
-    if secret is not None:
-        fixture["secret"] = {"text": secret, "encoding": encoding}
-    (FOLDER / f"{name}.json").write_text(json.dumps(fixture, indent=1, ensure_ascii=False) + "\n")
-    print(name)
-
-
-def changed(key):
-    """The key with another character near its end, so that its form stays."""
-    at = len(key) - 5
-    return key[:at] + ("a" if key[at] != "a" else "b") + key[at + 1 :]
-
-
-def function(path, name, **names):
-    """One function of a file that cannot be imported without its framework."""
-    tree = ast.parse((UNPACKED / path).read_text())
-    found = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name)
-    found.decorator_list, found.returns = [], None
-    for argument in found.args.args:
-        argument.annotation = None
-    scope = dict(names)
-    exec(compile(ast.fix_missing_locations(ast.Module([found], [])), path, "exec"), scope)
-    return scope[name]
-
-
-def of(system, *more):
-    return ["--from", system, "--app", APP, *more]
+from recording import APP, SECRET, UNPACKED, WANTED, changed, classes, function, of, write  # noqa: E402
 
 
 def django():
@@ -74,13 +30,20 @@ def django():
     from django.conf import settings
 
     version = f"django=={package.get_version()}"
+    # Tests do without it.
+    toolkit = ["oauth2_provider"] if importlib.util.find_spec("oauth2_provider") else []
     hashers = "PBKDF2PasswordHasher PBKDF2SHA1PasswordHasher Argon2PasswordHasher BCryptSHA256PasswordHasher BCryptPasswordHasher ScryptPasswordHasher"
     settings.configure(
         SECRET_KEY="x" * 50,
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "rest_framework_api_key", "knox"],
+        INSTALLED_APPS=[
+            "django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "rest_framework_api_key", "knox", *toolkit,
+        ],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         USE_TZ=True,
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+        ALLOWED_HOSTS=["testserver"],
+        # By default a token lasts for ten hours, and its row would be refused then.
+        OAUTH2_PROVIDER={"ACCESS_TOKEN_EXPIRE_SECONDS": 25_000 * 86_400},
         PASSWORD_HASHERS=[f"django.contrib.auth.hashers.{name}" for name in hashers.split()],
     )
     package.setup()
@@ -114,6 +77,35 @@ def django():
         row = {"app_id": APP, "public": text.split("_")[2], "hash": make_password(text, hasher=hasher)}
         arguments = ["--scheme", "hash-string", "--prefix", "sk_live_", "--separator", "_"]
         write(f"django-{hasher.replace('_', '-')}", version, "run", arguments, [row], [text])
+    if toolkit:
+        oauth_toolkit()
+
+
+def oauth_toolkit():
+    """Tokens of the endpoint that issues them, one stored in plaintext, too, and one by its checksum alone."""
+    from django.test import RequestFactory, override_settings
+    from oauth2_provider.models import AccessToken, Application
+    from oauth2_provider.oauth2_backends import get_oauthlib_core
+    from oauth2_provider.settings import oauth2_settings
+    from oauth2_provider.views import TokenView
+
+    secret = secrets.token_urlsafe(32)
+    client = Application.objects.create(
+        name="a", client_type="confidential", authorization_grant_type="client-credentials", client_secret=secret,
+    )
+    keys = []
+    for redacted in (False, True):
+        settings = oauth2_settings.user_settings | {"COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": redacted}
+        with override_settings(OAUTH2_PROVIDER=settings):
+            asked = {"grant_type": "client_credentials", "client_id": client.client_id, "client_secret": secret}
+            answer = TokenView.as_view()(RequestFactory().post("/token/", asked))
+            keys.append(json.loads(answer.content)["access_token"])
+    for key in (*keys, changed(keys[0])):
+        request = RequestFactory().get("/", headers={"authorization": f"Bearer {key}"})
+        accepted, _ = get_oauthlib_core().verify_request(request, scopes=[])
+        assert accepted == (key in keys)
+    rows = list(AccessToken.objects.order_by("id").values())
+    write("django-oauth-toolkit", "django-oauth-toolkit==3.4.1", "run", of("django-oauth-toolkit"), rows, keys, format="csv")
 
 
 def older_knox():
@@ -361,22 +353,6 @@ def documented():
     }
     write("laravel-sanctum", "laravel/sanctum, HasApiTokens.php", "documented", of("laravel-sanctum", "--zone", "UTC"), [row], [f"17|{plain}"])
 
-    key = "indp_" + text(42)
-    row = {
-        "id": 7, "access_token_hash": sha256(key), "scopes": "{read:everything}", "created_dt": "2026-01-02 03:04:05.678901", "last_used_dt": None,
-        "last_used_ip": None, "use_count": 0, "user_id": 7, "name": "a", "revoked_dt": None,
-    }
-    write("indico", "indico 3.3.14, core/oauth/models/personal_tokens.py", "documented", of("indico"), [row], [key], format="csv")
-
-    key = text(30)
-    row = {
-        "id": 7, "token": key, "token_checksum": sha256(key), "expires": "2100-01-01 00:00:00+00", "scope": "read write", "resource": "[]",
-        "created": "2026-01-02 03:04:05.678901+00", "updated": "2026-01-02 03:04:05.678901+00", "application_id": 1, "id_token_id": None,
-        "source_refresh_token_id": None, "user_id": 7,
-    }
-    package = "django-oauth-toolkit 3.4.1, models.py"
-    write("django-oauth-toolkit", package, "documented", of("django-oauth-toolkit"), [row], [key], format="csv")
-
     key = "phx_" + text(43)
     row = {"id": text(12), "label": "a", "secure_value": "sha256$" + sha256(key), "user_id": 7, "created_at": "2026-01-02 03:04:05.678901+00"}
     row.update({
@@ -411,6 +387,36 @@ def documented():
     write("kong", "kong: it stores keys in plaintext", "documented", of("kong"), [row], [key])
 
 
+def indico():
+    import types
+
+    hashing = classes("indico/util/passwords.py", "BCryptPassword", "SHA256Token", "PasswordProperty", "TokenProperty", hashlib=hashlib)
+    prefixes = (UNPACKED / "indico/core/oauth/util.py").read_text()
+    util = types.ModuleType("indico.core.oauth.util")
+    util.TOKEN_PREFIX_PERSONAL = re.search(r"^TOKEN_PREFIX_PERSONAL = '(.*)'", prefixes, re.MULTILINE)[1]
+    sys.modules[util.__name__] = util
+    letters = string.ascii_letters + string.digits
+    generate = function("authlib/common/security.py", "generate_token", random=random, UNICODE_ASCII_CHARACTER_SET=letters)
+
+    class PersonalToken:
+        access_token = hashing[-1]("access_token_hash")
+        generate_token = function("indico/core/oauth/models/personal_tokens.py", "generate_token", generate_token=generate)
+
+    token = PersonalToken()
+    key = token.generate_token()
+    table = {token.access_token_hash: token}
+    PersonalToken.query = types.SimpleNamespace(
+        filter_by=lambda access_token_hash: types.SimpleNamespace(first=lambda: table.get(access_token_hash))
+    )
+    query = function("indico/core/oauth/util.py", "query_token", hashlib=hashlib, PersonalToken=PersonalToken, **vars(util))
+    assert token.access_token == key and query(key, True) is token and query(changed(key), True) is None
+    row = {
+        "id": 7, "access_token_hash": token.access_token_hash, "scopes": "{read:everything}", "created_dt": "2026-01-02 03:04:05.678901",
+        "last_used_dt": None, "last_used_ip": None, "use_count": 0, "user_id": 7, "name": "a", "revoked_dt": None,
+    }
+    write("indico", "indico==3.3.14", "extracted", of("indico"), [row], [key], format="csv")
+
+
 def netbox():
     """Two tokens by the methods of NetBox's model, without Django."""
     import types
@@ -438,7 +444,7 @@ def netbox():
 for make, names in (
     (django, "django"), (older_knox, "django-rest-knox-"), (hash_strings, "passlib werkzeug"), (keystone, "keystone"), (jupyterhub, "jupyterhub"),
     (flask_appbuilder, "flask-appbuilder"), (keyshield, "keyshield"), (zenml, "zenml"), (extracted, "litellm langflow open-webui"),
-    (netbox, "netbox"), (documented, "gitea grafana gitlab laravel indico django-oauth-toolkit posthog elasticsearch kong"),
+    (netbox, "netbox"), (indico, "indico"), (documented, "gitea grafana gitlab laravel posthog elasticsearch kong"),
 ):
     if not WANTED or any(wanted.startswith(tuple(names.split())) for wanted in WANTED):
         make()

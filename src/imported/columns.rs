@@ -188,6 +188,7 @@ mod tests {
             ("netbox", "expires_at", None),
             ("netbox", "app_id", field("app_id")),
             ("better-auth", "remaining", Some(Column::Restricts)),
+            ("django-oauth-toolkit", "resource", Some(Column::Restricts)),
             ("directus", "ip_access", Some(Column::Restricts)),
             ("directus", "text_direction", unused),
             ("directus", "status", field("enabled")),

@@ -6,7 +6,7 @@ use crate::imported::{KeyLayout, Scheme};
 pub(super) const SYSTEM: System = System {
     name: "django-oauth-toolkit",
     about: "django-oauth-toolkit 3: access tokens (the column token is not needed)",
-    export: "\\copy (SELECT token_checksum, created, expires, user_id FROM oauth2_provider_accesstoken) TO keys.csv CSV HEADER",
+    export: "\\copy (SELECT token_checksum, created, expires, user_id, application_id, resource FROM oauth2_provider_accesstoken) TO keys.csv CSV HEADER",
     columns: &[
         ("token_checksum", "hash"),
         ("created", "issued_at"),
@@ -14,7 +14,8 @@ pub(super) const SYSTEM: System = System {
         ("id", ""),
         ("token", ""),
         ("scope", ""),
-        ("resource", ""),
+        // The resource servers that alone accept it (RFC 8707), `[]` for all.
+        ("resource", "!"),
         ("updated", ""),
         ("user_id", ""),
         ("application_id", ""),

@@ -11,7 +11,13 @@ use bulla::{
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::{live::Live, old_system::Memory, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
+use super::{
+    live::Live,
+    old_system::Memory,
+    refresh_throttle::RefreshThrottle,
+    secrets::{FoundRight, SecretChecks},
+    snapshot::Snapshot,
+};
 use crate::{
     api::issue::IssuedApiKey,
     clock,
@@ -20,8 +26,8 @@ use crate::{
     store::{Store, StoreError},
     telemetry::{metrics::Metrics, rate_limit::LineLimit},
     verification::{
-        Checked, DigestSearch, EndingError, Ids, ImportedKeysError, Learned, OldSystem, Pending, PendingIds, Question,
-        Step, Verdict, Wanted, decide, decide_batch, decide_ending, read_imported_keys,
+        Checked, DigestSearch, EndingError, Ids, ImportedKeysError, Learned, OldSystem, Pending, PendingHash,
+        PendingIds, Question, Step, Verdict, Wanted, decide, decide_batch, decide_ending, read_imported_keys,
     },
 };
 
@@ -158,13 +164,29 @@ impl KeyVerifier {
         done
     }
 
-    /// Verifies a key again that was verified before. That is not a use of it, and not counted.
-    pub(super) async fn verify_again(&self, text: &str, wanted: &Wanted) -> Verdict {
+    /// Verifies a key again that was accepted before, and says that its secret half was right, where it has one. That is
+    /// not a use of the key, is not counted, and takes no attempt at it.
+    pub(super) async fn verify_again(
+        &self,
+        secrets: &Arc<SecretChecks>,
+        text: &str,
+        wanted: &Wanted,
+    ) -> (Verdict, Option<FoundRight>) {
         let snapshot = self.live.load_full();
-        match decide(&snapshot.state(&self.imported), text, wanted, clock::now_seconds()) {
-            Step::Done(verdict) => verdict,
-            Step::Ask(pending) => Box::pin(self.find_out(&snapshot, text, wanted, pending)).await,
-        }
+        let (pending, found) = match decide(&snapshot.state(&self.imported), text, wanted, clock::now_seconds()) {
+            Step::Done(verdict) => return (verdict, None),
+            Step::Ask(Pending::Hash(PendingHash::SecretHalf(check))) => {
+                let found = secrets.check_again(snapshot.peppers(), text, &check).await;
+                let (current, checked) = (self.live.load_full(), found.err().unwrap_or(Checked::Right));
+                let pending = PendingHash::SecretHalf(check);
+                match pending.resume(checked, &current.state(&self.imported), wanted, clock::now_seconds()) {
+                    Step::Done(verdict) => return (verdict, found.ok()),
+                    Step::Ask(pending) => (pending, found.ok()),
+                }
+            }
+            Step::Ask(pending) => (pending, None),
+        };
+        (Box::pin(self.find_out(&snapshot, text, wanted, pending)).await, found)
     }
 
     /// Carries out what the steps of a verification ask. By the time of an answer the key may have been revoked: it has

@@ -1,6 +1,7 @@
 //! The revocation feed: followers that share no store with the server hear of every revocation, and accept only what
 //! the server signed.
 
+mod ended_secret;
 mod reading;
 
 use std::process::{Child, Command, Stdio};

@@ -5,7 +5,7 @@ pub(super) mod browser;
 pub(super) mod certificate;
 mod introspection;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::FromRequestParts,
@@ -24,6 +24,7 @@ use super::{
     problem::Problem,
     rejection,
     snapshot::Snapshot,
+    stream_credential::RECHECK_INTERVAL,
 };
 use crate::{
     action::Actor,
@@ -46,6 +47,7 @@ pub(in crate::server) struct Caller {
     /// The app of its API key.
     app_id: Option<Uuid>,
     grants: Vec<Grant>,
+    accepted: Instant,
 }
 
 impl Permission {
@@ -140,7 +142,21 @@ impl FromRequestParts<Arc<App>> for Caller {
 impl Caller {
     /// A caller that was accepted in this state, with these scopes.
     pub(in crate::server) fn new(snapshot: Arc<Snapshot>, actor: Actor, scopes: &[String]) -> Self {
-        Caller { snapshot, actor, app_id: None, grants: grants(scopes) }
+        Caller { snapshot, actor, app_id: None, grants: grants(scopes), accepted: Instant::now() }
+    }
+
+    /// The caller once its body is here, by the API key in `headers`. While the body was on its way the key may have ended.
+    pub(in crate::server) async fn after_body(
+        self,
+        app: &App,
+        headers: &HeaderMap,
+        peer: Peer,
+    ) -> Result<Self, Problem> {
+        let snapshot = Door::of(&app.core).enter();
+        match self.was_accepted_in(&snapshot) && self.accepted.elapsed() < RECHECK_INTERVAL {
+            true => Ok(self),
+            false => identify(app, snapshot, headers, peer).await,
+        }
     }
 
     /// The state that the request goes by.

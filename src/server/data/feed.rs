@@ -64,7 +64,7 @@ pub(super) async fn revocations(
     Query(query): Query<FeedQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut credential = StreamCredential::of(&headers, peer).ok_or_else(Problem::unauthorized)?;
+    let mut credential = StreamCredential::of(&app, &headers, peer).await.ok_or_else(Problem::unauthorized)?;
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let accepted = accepted.collect::<Vec<_>>().join(",");
     let format = Format::accepted(&accepted).ok_or_else(|| {

@@ -42,6 +42,7 @@ pub(super) async fn report(
     caller: Caller,
     body: JsonBody<FollowerReports, Batch>,
 ) -> Result<Json<Noted>, Problem> {
+    let caller = caller.after_body(&app, body.headers(), peer).await?;
     caller.needs_for_some_realm(&app, Scope::Feed)?;
     let owner = caller.app_id().ok_or_else(Problem::unauthorized)?.to_string();
     let FollowerReports { followers } = body.parse()?;
@@ -95,9 +96,11 @@ pub(super) async fn report(
 )]
 pub(super) async fn uses(
     State(app): State<Arc<App>>,
+    peer: Peer,
     caller: Caller,
     body: JsonBody<FollowerUses, Batch>,
 ) -> Result<Json<Noted>, Problem> {
+    let caller = caller.after_body(&app, body.headers(), peer).await?;
     caller.needs_for_some_realm(&app, Scope::Feed)?;
     let FollowerUses { uses } = body.parse()?;
     check_count("uses", uses.len(), MAX_USES)?;

@@ -62,7 +62,7 @@ pub(super) async fn secret_changes(
     Query(query): Query<SecretChangesQuery>,
     headers: HeaderMap,
 ) -> Result<([(HeaderName, &'static str); 1], Json<ChangedSecrets>), Problem> {
-    let mut credential = StreamCredential::of(&headers, peer).ok_or_else(Problem::unauthorized)?;
+    let mut credential = StreamCredential::of(&app, &headers, peer).await.ok_or_else(Problem::unauthorized)?;
     let realm = granted(&app, &caller, query.realm).await?;
     if let Some(after) = query.after {
         wait(&app, &mut credential, after, query.wait.map(|wait| wait.0).unwrap_or_default()).await?;
@@ -125,9 +125,11 @@ fn readable_log(app: &App) -> Result<String, Problem> {
 pub(super) async fn check_secret(
     State(app): State<Arc<App>>,
     door: Door,
+    peer: Peer,
     caller: Caller,
     body: JsonBody<VerifyRequest>,
 ) -> Result<([(HeaderName, &'static str); 1], Json<CheckedSecret>), Problem> {
+    let caller = caller.after_body(&app, body.headers(), peer).await?;
     caller.needs_for_some_realm(&app, Scope::Feed)?;
     let request = body.parse()?;
     let snapshot = door.enter();

@@ -1,6 +1,7 @@
 //! Checking secret halves: what was right a moment ago is remembered, and hashes are computed within bounds, after
 //! everything else about a key holds.
 
+mod again;
 mod attempts;
 pub(crate) mod cache;
 pub(super) mod changes;
@@ -24,7 +25,7 @@ use moka::future::Cache;
 use rand::{TryRng, rngs::SysRng};
 use zeroize::Zeroizing;
 
-pub(super) use self::scrub::Scrub;
+pub(super) use self::{again::FoundRight, scrub::Scrub};
 use self::{
     attempts::Attempts,
     cache::{CacheKey, End, Proof, SecretCache},
@@ -144,25 +145,35 @@ impl SecretChecks {
         text: &str,
         check: &SecretCheck,
     ) -> Checked {
+        self.prove(peppers, text, (check, false)).await.err().unwrap_or(Checked::Right)
+    }
+
+    /// The proof that the presented secret half is right; `is_again` where it was right before.
+    async fn prove(
+        self: &Arc<Self>,
+        peppers: Option<&Arc<Peppers>>,
+        text: &str,
+        (check, is_again): (&SecretCheck, bool),
+    ) -> Result<Proof, Checked> {
         let (id, key) = (check.id(), self.cache.key_in(self.changes.era(), text));
         if let Some(proof) = self.cache.get(&key).await {
             if self.still_holds(&id, proof) {
                 self.metrics.secret_cache_hits.inc();
-                return Checked::Right;
+                return Ok(proof);
             }
             self.cache.forget(&key).await;
         }
-        let Some(peppers) = peppers else { return self.could_not_tell("no_pepper") };
+        let Some(peppers) = peppers else { return Err(self.could_not_tell("no_pepper")) };
         for _ in 0..TRIES {
             let digests = peppers.digests(check);
-            match self.cache.get_or(key, self.hash(check, Arc::clone(peppers), digests)).await {
-                Ok(proof) if self.still_holds(&id, proof) => return Checked::Right,
+            match self.cache.get_or(key, self.hash((check, is_again), Arc::clone(peppers), digests)).await {
+                Ok(proof) if self.still_holds(&id, proof) => return Ok(proof),
                 // The stored hash changed while the text was hashed.
                 Ok(_) => self.cache.forget(&key).await,
-                Err(unproven) => return self.answer(&unproven),
+                Err(unproven) => return Err(self.answer(&unproven)),
             }
         }
-        self.could_not_tell("changed")
+        Err(self.could_not_tell("changed"))
     }
 
     fn still_holds(&self, id: &ApiKeyId, proof: Proof) -> bool {
@@ -185,12 +196,15 @@ impl SecretChecks {
     /// Compares with what is stored, in the memory that there is for it.
     async fn hash(
         self: &Arc<Self>,
-        check: &SecretCheck,
+        (check, is_again): (&SecretCheck, bool),
         peppers: Arc<Peppers>,
         digests: Vec<SecretDigest>,
     ) -> Result<Proof, Unproven> {
         let id = check.id();
-        let attempt = self.attempts.take(id, Instant::now()).ok_or(Unproven::CouldNotTell("too_many_wrong"))?;
+        let attempt = match is_again {
+            true => None,
+            false => Some(self.attempts.take(id, Instant::now()).ok_or(Unproven::CouldNotTell("too_many_wrong"))?),
+        };
         // Before the rows are read. The newest change may be of a hash that is not among them, as it has ended since.
         let seen = self.changes.seen();
         let store = Arc::clone(&self.store);
@@ -209,7 +223,9 @@ impl SecretChecks {
         let found = blocking::run(move || {
             let found = checks.find(id, stored, (&peppers, &digests), permit);
             // Here, where it happens also when the client has hung up.
-            if matches!(found, Found::Wrong) {
+            if matches!(found, Found::Wrong)
+                && let Some(attempt) = attempt
+            {
                 attempt.spend();
             }
             (found, peppers, digests)

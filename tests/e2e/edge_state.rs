@@ -333,3 +333,37 @@ fn an_edge_whose_disk_hangs_says_so_and_reports_nothing_new() {
     assert_eq!((&told["reached"], &told["missing"]), (&json!(2), &json!([])), "{told}");
     edge.until("the end of the trouble", |edge| !ready(edge).1.contains("edge state"));
 }
+
+#[test]
+fn a_state_folder_that_is_exchanged_is_noticed_and_what_is_reported_is_in_the_new_one() {
+    let world = World::new("1h");
+    let (older, state) = (world.edge.file("older"), world.edge.file("state"));
+    let (node, edge) = (world.node(), world.edge.start());
+    edge.until("the first message", |edge| ready(edge) == (true, "[]".to_owned()));
+    until_registered(&node);
+    world.edge.copy_state(&older);
+    std::fs::rename(&state, world.edge.file("in-use")).expect("moved");
+    edge.until("the trouble", |edge| ready(edge).1.contains("edge state"));
+    let doctor = world.edge.run(&["doctor"]);
+    assert!(doctor.out.contains("no state is saved yet"), "{}", doctor.out);
+    revoke(&node, &world.revoked);
+    edge.until("that it is in force there", |edge| is_refused(edge, &world.revoked));
+    edge.until("the word of the disk", |_| {
+        let told = propagation(&node, &world.revoked, "2s");
+        assert_ne!(told["missing"], json!([]), "{told}");
+        let why = told["missing"][0]["why"].as_str().expect("why");
+        told["reached"] == 1 && why.contains("was removed while it is open")
+    });
+    assert!(!state.exists(), "somebody may be about to put one there");
+    // A restored copy, which does not know of the revocation.
+    std::fs::rename(&older, &state).expect("in place");
+    let told = propagation(&node, &world.revoked, "60s");
+    assert_eq!((&told["reached"], &told["missing"]), (&json!(2), &json!([])), "{told}");
+    edge.until("the end of the trouble", |edge| !ready(edge).1.contains("edge state"));
+    edge.signal("KILL");
+    let (_, log) = edge.wait();
+    assert!(log.contains("was removed while it is open"), "{log}");
+    node.stop();
+    let edge = world.edge.start();
+    assert!(is_refused(&edge, &world.revoked) && is_active(&edge, &world.good), "alone, from its disk");
+}

@@ -99,7 +99,7 @@ impl StateFolder {
     }
 
     /// The generation of the state on disk, not authenticated.
-    fn generation(&self) -> Option<Generation> {
+    pub(super) fn generation(&self) -> Option<Generation> {
         let (mut beginning, mut generation) = ([0; STATE.len()], Generation::default());
         let mut file = open_regular_file(&self.folder.join("state")).ok()?;
         file.read_exact(&mut beginning).ok()?;

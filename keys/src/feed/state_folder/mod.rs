@@ -12,6 +12,7 @@
 //! off the journal's end was not confirmed yet, and is not missed. A state of version 1 has no anchor.
 
 mod anchor;
+mod held;
 mod journal;
 mod signed;
 #[cfg(test)]
@@ -19,17 +20,17 @@ mod tests;
 mod writer;
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions},
     io::{self, BufReader, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, OnceLock},
 };
 
 use rand::{TryRng, rngs::SysRng};
-use rustix::fs::OFlags;
 
 pub use self::writer::StateWriter;
-use self::{anchor::Anchor, journal::Journal, signed::Signed};
+use self::{anchor::Anchor, held::Held, journal::Journal, signed::Signed};
 use super::{FeedState, VerifyingKey};
 use crate::{
     keyring::EdgeMac,
@@ -55,8 +56,11 @@ type Generation = [u8; 16];
 /// The folder of a follower's last good state, which this process alone writes.
 pub struct StateFolder {
     folder: PathBuf,
-    _lock: Option<File>,
+    /// None where it is only read.
+    held: Mutex<Option<Held>>,
     mac: EdgeMac,
+    /// What the edge is called, once it was asked.
+    name: OnceLock<String>,
 }
 
 /// A folder that the state cannot be kept in.
@@ -99,25 +103,22 @@ impl StateFolder {
         let folder = folder.into();
         let failed = |error| StateFolderError::Unusable { path: folder.clone(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-        let mut options = OpenOptions::new();
-        // A named pipe in its place is an error, and nothing to wait for.
-        let options =
-            options.write(true).create(true).truncate(false).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        let lock = options.mode(0o600).open(folder.join("lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(StateFolder { folder, _lock: Some(lock), mac }),
-            Err(TryLockError::WouldBlock) => Err(StateFolderError::Locked(folder)),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
-        }
+        let held = Held::lock(&folder)?;
+        Ok(StateFolder { folder, held: Mutex::new(Some(held)), mac, name: OnceLock::new() })
     }
 
     /// The folder of a follower that may run, to look into.
     pub fn to_read(folder: impl Into<PathBuf>, mac: EdgeMac) -> Self {
-        StateFolder { folder: folder.into(), _lock: None, mac }
+        StateFolder { folder: folder.into(), held: Mutex::default(), mac, name: OnceLock::new() }
     }
 
     /// What this edge is called: the name that was drawn at its first start.
     pub fn name(&self) -> Result<String, StateFolderError> {
+        let name = self.name_on_disk()?;
+        Ok(self.name.get_or_init(|| name).clone())
+    }
+
+    fn name_on_disk(&self) -> Result<String, StateFolderError> {
         let path = self.folder.join("name");
         let failed = |error| StateFolderError::Unusable { path: path.clone(), error };
         let read = read_regular_file(&path, MAX_NAME);
@@ -131,8 +132,13 @@ impl StateFolder {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let host = Some(host.trim()).filter(|host| !host.is_empty()).unwrap_or("edge");
         let name = format!("{host}-{}", hex::encode(random));
-        self.replace("name", |file| file.write_all(format!("{name}\n").as_bytes())).map_err(failed)?;
+        self.write_name(&name)?;
         Ok(name)
+    }
+
+    fn write_name(&self, name: &str) -> Result<(), StateFolderError> {
+        let written = self.replace("name", |file| file.write_all(format!("{name}\n").as_bytes()));
+        written.map_err(|error| StateFolderError::Unusable { path: self.folder.join("name"), error })
     }
 
     /// The last good state, with everything that the journal has more. What was changed, lacks something that was

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     api_key::ApiKeyId,
-    feed::{Format, Head, LogId, Message, SigningKey},
+    feed::{FeedPlace, Format, Head, LogId, Message, SigningKey},
     key_version::KeyVersion,
     keyring::{EdgeKey, VersionState},
     revocation::{Change, RevocationEvent},
@@ -360,4 +360,84 @@ fn a_writer_tells_only_of_what_there_was_to_write() {
     assert_eq!(run(&FeedState::new(None)), [], "what was said of the disk before still holds");
     assert_eq!(run(&follower_at(2)), [Ok(())]);
     assert_eq!((writer.place().seq, place(&folder)), (2, Ok(2)));
+}
+
+#[test]
+fn what_is_put_in_place_of_an_open_folder_is_noticed_and_written_anew() {
+    struct StopAtEnd<'w>(&'w StateWriter);
+    impl Drop for StopAtEnd<'_> {
+        fn drop(&mut self) {
+            self.0.stop();
+        }
+    }
+    let (at, mac) = folder();
+    let [path, aside, older] = ["state", "aside", "older"].map(|name| at.path().join(name));
+    let copy = |from: &Path, to: &Path| {
+        fs::create_dir_all(to).expect("a folder");
+        for name in ["anchor", "journal", "state"] {
+            fs::copy(from.join(name), to.join(name)).expect("copied");
+        }
+    };
+    let folder = StateFolder::open(&path, mac.clone()).expect("opened");
+    let name = folder.name().expect("a name");
+    let (writer, known) = (StateWriter::default(), Mutex::new(follower_at(2)));
+    let told = Mutex::new(Vec::<Result<(), String>>::new());
+    let until = |what: &str, done: &dyn Fn() -> bool| {
+        for _ in 0..6_000 {
+            if done() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("{what} did not happen: {told:?}");
+    };
+    let last = || told.lock().expect("told").last().cloned().unwrap_or(Ok(()));
+    let is_at = |seq: u64| writer.place().seq == seq && last().is_ok();
+    std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&writer);
+        scope.spawn(|| {
+            let note = |written| told.lock().expect("told").push(written);
+            writer.run(&folder, note, || Some(known.lock().expect("known").clone()));
+        });
+        writer.whole();
+        until("the first state", &|| is_at(2));
+        copy(&path, &older);
+        *known.lock().expect("known") = follower_at(5);
+        writer.whole();
+        until("the next state", &|| is_at(5));
+
+        // Moved away, and nothing in its place: it is not made.
+        fs::rename(&path, &aside).expect("moved");
+        until("the loss", &|| last().is_err_and(|told| told.contains("was removed")));
+        assert_eq!(writer.place(), FeedPlace::default(), "no place is on disk");
+        writer.add(&message(5, 6, 6).into(), follower_at(6).place());
+        *known.lock().expect("known") = follower_at(6);
+        assert!(!path.exists());
+        fs::rename(&older, &path).expect("a restored copy");
+        until("the state in the copy", &|| is_at(6));
+        assert_eq!(place(&folder), Ok(6));
+        assert_eq!(StateFolder::to_read(&path, mac.clone()).name().expect("a name"), name);
+        assert!(matches!(StateFolder::open(&path, mac.clone()), Err(StateFolderError::Locked(_))));
+
+        // Another process has what is in its place.
+        let other = StateFolder::open(&aside, mac.clone()).expect("nobody has it any more");
+        fs::rename(&path, &older).expect("moved");
+        fs::rename(&aside, &path).expect("exchanged");
+        until("the stranger", &|| last().is_err_and(|told| told.contains("another process has the state")));
+        assert_eq!((place(&folder), writer.place()), (Ok(5), FeedPlace::default()), "it is left alone");
+        drop(other);
+        until("the state there", &|| is_at(6));
+
+        // Older files in the same folder, as a copy over it leaves them.
+        *known.lock().expect("known") = follower_at(7);
+        copy(&path, &older);
+        writer.whole();
+        until("the last state", &|| is_at(7));
+        copy(&older, &path);
+        until("the other files", &|| {
+            let told = told.lock().expect("told");
+            told.iter().flat_map(|told| told.as_ref().err()).any(|told| told.contains("not those that were written"))
+        });
+        until("the state over them", &|| is_at(7) && place(&folder) == Ok(7));
+    });
 }

@@ -15,6 +15,11 @@ const LONGEST_JOURNAL: u64 = 1 << 20;
 const MAX_WAITING: usize = 64 << 20;
 /// The time until a disk that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// Interval between looks at whether the path still leads to what was written.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What it means that the state is not on disk.
+const CONSEQUENCE: &str = "keys are verified, but after a restart without a source later revocations are unknown";
 
 /// What is to be written of a follower's state.
 #[derive(Debug, Default)]
@@ -41,6 +46,12 @@ struct Waiting {
     /// The messages do not go on from what is on disk.
     whole: bool,
     stop: bool,
+}
+
+impl Waiting {
+    fn is_any(&self) -> bool {
+        self.stop || self.whole || !self.messages.is_empty()
+    }
 }
 
 impl StateWriter {
@@ -89,14 +100,39 @@ impl StateWriter {
     }
 
     /// Writes until it is stopped. `state` gives the whole state; `note` hears whether what was there to write is on
-    /// disk.
+    /// disk, at the folder's path. Where the path leads elsewhere there is no [`place`](Self::place) until the state is
+    /// written there.
     pub fn run(&self, folder: &StateFolder, note: impl Fn(Result<(), String>), state: impl Fn() -> Option<FeedState>) {
-        let (mut journal, mut size, mut failed) = (None, 0_u64, false);
+        let (mut journal, mut size, mut failed) = (None, 0_u64, None);
+        let mut lost = None;
         loop {
-            let (messages, whole, stop) = self.next(failed);
-            let is_long = |journal: &Journal| journal.bytes > LONGEST_JOURNAL.max(size / 2);
-            let needs_whole = whole || failed || journal.as_ref().is_none_or(is_long);
+            let mut work = self.next(failed);
             self.on_disk().writing = Some(Instant::now());
+            let mut has_folder = true;
+            if let Err(reason) = folder.check_path(journal.as_ref()) {
+                journal = None;
+                match folder.take_up() {
+                    Ok(()) => {
+                        work.whole = true;
+                        self.lose(&mut lost, reason, &note);
+                    }
+                    Err(error) => {
+                        has_folder = false;
+                        self.lose(&mut lost, format!("{reason}; {error}"), &note);
+                    }
+                }
+            }
+            // What waits to be written is in the state, which is written once there is a folder.
+            if !has_folder || !work.is_any() {
+                self.on_disk().writing = None;
+                if work.stop {
+                    return;
+                }
+                continue;
+            }
+            let Waiting { messages, whole, stop, .. } = work;
+            let is_long = |journal: &Journal| journal.bytes > LONGEST_JOURNAL.max(size / 2);
+            let needs_whole = whole || failed.is_some() || journal.as_ref().is_none_or(is_long);
             let written = match &mut journal {
                 Some(journal) if !needs_whole => folder
                     .append(journal, messages.iter().map(|(message, _)| &**message))
@@ -108,26 +144,32 @@ impl StateWriter {
                     place
                 }),
             };
+            // Behind the write: the fleet hears of no place that a restart would not find.
+            let still_there = folder.check_path(journal.as_ref());
             let mut on_disk = self.on_disk();
             on_disk.writing = None;
-            if let Ok(Some(place)) = written {
-                on_disk.place = place;
+            if let (Ok(Some(place)), Ok(())) = (&written, &still_there) {
+                on_disk.place = *place;
             }
             drop(on_disk);
-            failed = written.is_err();
-            if failed {
+            failed = written.is_err().then(Instant::now);
+            if failed.is_some() {
                 // Its end may be torn.
                 journal = None;
             }
-            let told = written.map_err(|error| {
-                format!(
-                    "the state cannot be kept ({error}): keys are verified, but after a restart without a source later revocations \
-                     are unknown"
-                )
-            });
-            // A state on the way to the end of the log is not written, and what was said of the disk still holds.
-            if !matches!(told, Ok(None)) {
-                note(told.map(drop));
+            match (written, still_there) {
+                (Err(error), _) => note(Err(format!("the state cannot be kept ({error}): {CONSEQUENCE}"))),
+                (Ok(_), Err(reason)) => {
+                    journal = None;
+                    self.lose(&mut lost, reason, &note);
+                    self.whole();
+                }
+                (Ok(Some(_)), Ok(())) => {
+                    lost = None;
+                    note(Ok(()));
+                }
+                // A state on the way to the end of the log is not written, and what was said of the disk still holds.
+                (Ok(None), Ok(())) => {}
             }
             if stop {
                 return;
@@ -135,22 +177,27 @@ impl StateWriter {
         }
     }
 
-    /// Waits for work; after a failure for a while alone.
-    fn next(&self, failed: bool) -> (Vec<Placed>, bool, bool) {
-        let mut waiting = self.lock();
-        while waiting.messages.is_empty() && !waiting.whole && !waiting.stop && !failed {
-            waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+    /// Notes that what was written is not at the path any more: a restart would not go on from there.
+    fn lose(&self, lost: &mut Option<String>, reason: String, note: &impl Fn(Result<(), String>)) {
+        self.on_disk().place = FeedPlace::default();
+        if lost.as_ref() != Some(&reason) {
+            note(Err(format!("{reason}: until the state is written there, {CONSEQUENCE}")));
+            *lost = Some(reason);
         }
-        if failed {
-            let idle = |waiting: &mut Waiting| !waiting.stop;
-            waiting = match self.wake.wait_timeout_while(waiting, RETRY, idle) {
-                Ok((waiting, _)) => waiting,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
+    }
+
+    /// Waits for work, or until it is time to look at the path. After a failure there is no work for a while.
+    fn next(&self, failed: Option<Instant>) -> Waiting {
+        let is_idle = |waiting: &mut Waiting| !waiting.stop && (failed.is_some() || !waiting.is_any());
+        let waited = self.wake.wait_timeout_while(self.lock(), LOOK_INTERVAL, is_idle);
+        let mut waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let retries = failed.is_some_and(|since| since.elapsed() >= RETRY);
+        if is_idle(&mut waiting) && !retries {
+            return Waiting::default();
         }
         let taken = std::mem::take(&mut *waiting);
         waiting.stop = taken.stop;
-        (taken.messages, taken.whole, taken.stop)
+        Waiting { whole: taken.whole || failed.is_some(), ..taken }
     }
 
     fn on_disk(&self) -> MutexGuard<'_, OnDisk> {

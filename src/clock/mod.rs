@@ -3,7 +3,7 @@
 mod key_time;
 mod time_text;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
@@ -47,6 +47,11 @@ pub(crate) fn coarse_millis() -> u64 {
     let now = clock_gettime(COARSE);
     let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
     seconds * 1_000 + nanos / 1_000_000
+}
+
+/// A length of time in whole seconds, rounded up: one that is greater than zero stays so.
+pub(crate) fn seconds_up(length: Duration) -> u64 {
+    length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0))
 }
 
 /// A timestamp in whole Unix seconds, as the library takes it.
@@ -106,6 +111,13 @@ pub(crate) mod simulated {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_of_time_above_zero_is_at_least_a_second() {
+        let up = |millis| seconds_up(Duration::from_millis(millis));
+        assert_eq!([0, 1, 999, 1_000, 1_001].map(up), [0, 1, 1, 1, 2]);
+        assert_eq!(seconds_up(Duration::MAX), u64::MAX);
+    }
 
     #[test]
     fn times_are_written_as_timestamps_show_them() {

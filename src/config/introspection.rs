@@ -23,6 +23,12 @@ impl Default for IntrospectionConfig {
 
 impl IntrospectionConfig {
     pub(super) fn check(&self) -> Result<(), String> {
+        if !self.max_exp.0.is_zero() && self.max_exp < Span::seconds(1) {
+            return Err(
+                "introspection.max_exp must be at least 1s, as `exp` is in whole seconds; `0s` is for no limit"
+                    .to_owned(),
+            );
+        }
         match self.audiences.iter().find(|(_, audience)| audience.is_empty()) {
             Some((caller, _)) => {
                 Err(format!("introspection.audiences has no audience for `{caller}`: name one, or remove it"))
@@ -35,6 +41,15 @@ impl IntrospectionConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_exp_is_whole_seconds_or_none() {
+        for (max_exp, good) in [("0s", true), ("1ns", false), ("900ms", false), ("1s", true), ("1500ms", true)] {
+            let max_exp = crate::config::parse_span(max_exp).expect("a length of time");
+            let config = IntrospectionConfig { max_exp, ..IntrospectionConfig::default() };
+            assert_eq!(config.check().is_ok(), good, "{max_exp}");
+        }
+    }
 
     #[test]
     fn an_audience_is_not_empty() {

@@ -46,9 +46,10 @@ impl RealmConfig {
 
     /// Refuses a policy that contradicts itself.
     pub(super) fn check(&self) -> Result<(), String> {
-        let nothing = |span: Option<Span>| span.is_some_and(|span| span.0.is_zero());
-        if nothing(self.default_ttl) || nothing(self.max_ttl) {
-            return Err("default_ttl and max_ttl must be greater than zero".to_owned());
+        for (name, life) in [("default_ttl", self.default_ttl), ("max_ttl", self.max_ttl)] {
+            if life.is_some_and(|life| life < Span::seconds(1)) {
+                return Err(format!("{name} must be at least 1s: API keys expire in whole seconds"));
+            }
         }
         if let Some(old) = &self.old_system {
             old.check().map_err(|message| format!("old_system: {message}"))?;
@@ -74,4 +75,24 @@ pub(crate) enum SecretPolicy {
     Optional,
     /// Every key gets one, and no other key is accepted.
     Required,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_is_at_least_a_second() {
+        for (life, good) in [("0s", false), ("1ns", false), ("500ms", false), ("1s", true), ("1500ms", true)] {
+            let span = Some(crate::config::parse_span(life).expect("a length of time"));
+            for (name, policy) in [
+                ("default_ttl", RealmConfig { default_ttl: span, ..RealmConfig::default() }),
+                ("max_ttl", RealmConfig { max_ttl: span, ..RealmConfig::default() }),
+            ] {
+                let checked = policy.check();
+                assert_eq!(checked.is_ok(), good, "{name} = {life}");
+                assert!(checked.err().is_none_or(|error| error.starts_with(&format!("{name} must be"))), "{name}");
+            }
+        }
+    }
 }

@@ -178,7 +178,7 @@ impl Publisher {
             self.published = self.read()?;
         }
         let now = clock::now_seconds();
-        let due = |draft: &Draft| draft.base_since.saturating_add(self.settings.renew.as_secs()) <= now;
+        let due = |draft: &Draft| draft.base_since.saturating_add(clock::seconds_up(self.settings.renew)) <= now;
         let mut draft = match &self.published {
             Some((draft, _)) if !self.broken && !due(draft) => self.go_on(draft.clone(), wait)?,
             Some((draft, _)) => self.renew(draft)?,

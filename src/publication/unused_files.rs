@@ -13,6 +13,7 @@ use super::{
     draft::Draft,
     place::{Caching, Place, PlaceError},
 };
+use crate::clock;
 
 /// The object that says since when, in Unix seconds, for publishers alone.
 const UNUSED: &str = "unused";
@@ -27,7 +28,7 @@ pub(super) struct Unused {
 
 impl Unused {
     pub(super) fn new(keep: Duration) -> Self {
-        Unused { keep: keep.as_secs(), looked_at: None }
+        Unused { keep: clock::seconds_up(keep), looked_at: None }
     }
 
     /// Looks at the files now and then: removes those that were unused for long, and names one that is missing.

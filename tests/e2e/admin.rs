@@ -238,7 +238,8 @@ fn a_realm_s_policy_is_kept_over_http_and_on_the_command_line() {
     assert_eq!(deployment.issue("test", &["--ttl", "never"])["expires_at"], serde_json::Value::Null);
     for (wrong, told) in [
         ("default_ttl = \"91d\"\nmax_ttl = \"90d\"", "longer than max_ttl"),
-        ("max_ttl = \"0s\"", "must be greater than zero"),
+        ("max_ttl = \"0s\"", "max_ttl must be at least 1s"),
+        ("default_ttl = \"500ms\"", "default_ttl must be at least 1s"),
         ("max = 1", "unknown field"),
     ] {
         let deployment = Deployment::new();

@@ -344,8 +344,9 @@ fn a_state_folder_that_is_exchanged_is_noticed_and_what_is_reported_is_in_the_ne
     world.edge.copy_state(&older);
     std::fs::rename(&state, world.edge.file("in-use")).expect("moved");
     edge.until("the trouble", |edge| ready(edge).1.contains("edge state"));
+    world.edge.configure("listen = \"127.0.0.1:8181\"", &format!("listen = \"{}\"", edge.data.address));
     let doctor = world.edge.run(&["doctor"]);
-    assert!(doctor.out.contains("no state is saved yet"), "{}", doctor.out);
+    assert!(doctor.code == 1 && doctor.out.contains("(`edge state`)"), "{}", doctor.out);
     revoke(&node, &world.revoked);
     edge.until("that it is in force there", |edge| is_refused(edge, &world.revoked));
     edge.until("the word of the disk", |_| {

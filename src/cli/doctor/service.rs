@@ -32,8 +32,8 @@ pub(super) fn check(deployment: &Deployment, keyring: Option<KeyringId>, report:
     }
     for Failing { what, since, detail } in &ready.degraded {
         let text = format_args!("the service at {} is degraded since {since} (`{what}`): {detail}", data.listen);
-        // Without these the service changes nothing, or misses revocations.
-        if matches!(what.as_str(), "store" | "revocations") {
+        // Without these the service changes nothing, or misses revocations, if only after a restart.
+        if matches!(what.as_str(), "store" | "revocations" | "edge state") {
             report.wrong("service", text);
         } else {
             report.warning("service", text);

@@ -226,6 +226,27 @@ fn a_relay_knows_its_followers_and_the_realms_that_it_may_read() {
 }
 
 #[test]
+fn realms_that_the_node_does_not_have_take_no_place_of_others() {
+    let relayed = Relayed::new("feed", "");
+    let relay = relayed.relay();
+    relayed.until("the first message", || relay.get("/v1/revocations").status == 200);
+    let asked = |realm: String| {
+        let relay = relay.clone();
+        std::thread::spawn(move || relay.get(&format!("/v1/revocations?realm={realm}")))
+    };
+    for answer in (0..70).map(|at| asked(format!("x{at}"))).collect::<Vec<_>>() {
+        let answer = answer.join().expect("an answer");
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-request"), "{}", answer.body);
+    }
+    assert_eq!(relay.get("/v1/revocations/snapshot?realm=x70").status, 400);
+    for realm in ["live", "test"] {
+        assert_eq!(relay.get(&format!("/v1/revocations?realm={realm}")).status, 200, "{realm}");
+    }
+    let ready = relay.get("/readyz");
+    assert!(ready.status == 200 && !ready.body.contains("the realm x"), "{}", ready.body);
+}
+
+#[test]
 fn streams_and_waits_end_with_the_token_that_opened_them() {
     let relayed = Relayed::new("feed", "");
     let old = relayed.relay();

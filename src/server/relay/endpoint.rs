@@ -200,6 +200,7 @@ impl Subscription {
                 () = tokio::time::sleep_until(until.min(Instant::now() + RECHECK_INTERVAL)) => false,
             };
             self.reader.check().await?;
+            self.stream.note_read();
             if changed || Instant::now() >= until {
                 return Ok(changed);
             }

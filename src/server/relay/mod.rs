@@ -136,6 +136,7 @@ impl Role for Relay {
                 while tokio::time::timeout(LOOK_INTERVAL, stopped.wait_for(|stop| *stop)).await.is_err() {
                     show(&core, &streams, &shown);
                     snapshots.forget();
+                    streams.forget_unread();
                 }
             });
         }

@@ -1,7 +1,8 @@
 //! The feed of one realm, or of all: where the log ends, the newest message, and what leads there.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use super::{
     logs::Logs,
     parts::{Part, Parts},
-    upstream::{Received, Upstream},
+    upstream::{Received, Upstream, is_refusal},
 };
 use crate::{clock, server::blocking};
 
@@ -67,24 +68,34 @@ pub(super) struct Stream {
     parts: Parts,
     asking: Arc<Semaphore>,
     logs: Mutex<Logs>,
-    error: Mutex<Option<FollowError>>,
+    /// Why the last question failed, if it did.
+    error: watch::Sender<Option<FollowError>>,
+    read_at: Mutex<Instant>,
+    /// Goes with the stream, and tells its thread.
+    _alive: mpsc::Sender<Infallible>,
 }
 
 impl Stream {
-    fn new(upstream: Upstream) -> Self {
-        Stream {
+    /// A stream, and what tells of its end.
+    fn new(upstream: Upstream) -> (Self, mpsc::Receiver<Infallible>) {
+        let (alive, ended) = mpsc::channel();
+        let stream = Stream {
             upstream: Arc::new(upstream),
             newest: watch::Sender::new(None),
             parts: Parts::default(),
             asking: Arc::new(Semaphore::new(MAX_PARTS)),
             logs: Mutex::default(),
-            error: Mutex::default(),
-        }
+            error: watch::Sender::new(None),
+            read_at: Mutex::new(Instant::now()),
+            _alive: alive,
+        };
+        (stream, ended)
     }
 
     /// Begins to follow, on a thread of its own, for as long as somebody has the stream.
     pub(super) fn start(upstream: Upstream) -> std::io::Result<Arc<Self>> {
-        let stream = Arc::new(Self::new(upstream));
+        let (stream, ended) = Self::new(upstream);
+        let stream = Arc::new(stream);
         let followed = Arc::downgrade(&stream);
         let follow = move || {
             let mut failures = 0;
@@ -95,9 +106,12 @@ impl Stream {
                 // A source that does not wait for news is not asked more often for that.
                 let prompt = error.is_none() && stream.place() == before && began.elapsed() < PROMPT;
                 let pause = if prompt { PROMPT } else { delay(error.as_ref(), failures, drawn()) };
-                *stream.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+                stream.error.send_replace(error);
                 drop(stream);
-                thread::sleep(pause);
+                // It ends at once with the stream: a flood of realms that a source refuses leaves no threads behind.
+                if matches!(ended.recv_timeout(pause), Err(mpsc::RecvTimeoutError::Disconnected)) {
+                    return;
+                }
             }
         };
         thread::Builder::new().name("relay".to_owned()).spawn(follow)?;
@@ -109,13 +123,47 @@ impl Stream {
         self.newest.subscribe()
     }
 
+    /// The newest message once there is one, or the error by which the sources refuse the question.
+    pub(super) async fn first(&self) -> Result<Newest, FollowError> {
+        self.note_read();
+        let (mut newest, mut error) = (self.newest(), self.error.subscribe());
+        let found = tokio::select! {
+            biased;
+            newest = newest.wait_for(Option::is_some) => newest.ok().and_then(|newest| newest.clone()).map(Ok),
+            error = error.wait_for(|error| error.as_ref().is_some_and(is_refusal)) => {
+                error.ok().and_then(|error| error.clone()).map(Err)
+            }
+        };
+        found.unwrap_or(Err(FollowError::Status(503)))
+    }
+
+    pub(super) fn has_message(&self) -> bool {
+        self.newest.borrow().is_some()
+    }
+
+    /// Returns whether the sources refuse the question, and no message counts any more.
+    pub(super) fn is_refused(&self) -> bool {
+        let counts = self.newest.borrow().as_ref().is_some_and(Newest::is_fresh);
+        !counts && self.error.borrow().as_ref().is_some_and(is_refusal)
+    }
+
+    /// Notes that somebody reads it.
+    pub(super) fn note_read(&self) {
+        *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long nobody has read it.
+    pub(super) fn unread_for(&self) -> Duration {
+        self.read_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
     fn place(&self) -> Option<u64> {
         self.newest.borrow().as_ref().map(|newest| newest.seq)
     }
 
     /// Why the last question failed, if it did.
-    pub(super) fn error(&self) -> Option<FollowError> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn error(&self) -> Option<FollowError> {
+        self.error.borrow().clone()
     }
 
     /// What does not work: the last question failed, or a source offers a log that was left.

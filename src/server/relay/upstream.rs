@@ -97,12 +97,14 @@ impl Upstream {
                     return Ok(received);
                 }
                 // One that is behind tells more than one that does not answer, and the first failure more than others.
+                // A refusal tells more than a source that is down: all of them have the same realms.
                 Ok((_, Err(error))) => {
                     if let FollowError::Refused(refused) = &error {
                         self.refusals.add(refused.code());
                     }
                     match &failed {
-                        Some(before) if before.is_behind() || !error.is_behind() => {}
+                        Some(before) if before.is_behind() => {}
+                        Some(before) if !error.is_behind() && (is_refusal(before) || !is_refusal(&error)) => {}
                         _ => failed = Some(error),
                     }
                 }
@@ -144,6 +146,12 @@ impl Upstream {
         }
         Ok(Received { bytes: bytes.into(), head })
     }
+}
+
+/// Returns whether a source refuses what it is asked, so that waiting does not help: any 4xx but those that say when to
+/// ask again, or that the source is behind.
+pub(super) fn is_refusal(error: &FollowError) -> bool {
+    matches!(error, FollowError::Status(status @ 400..=499) if ![408, 409, 425, 429].contains(status))
 }
 
 #[cfg(test)]
@@ -268,8 +276,15 @@ mod tests {
     }
 
     #[test]
-    fn where_none_answers_the_one_that_is_behind_says_why() {
-        for (all, told) in [(&[503, 409][..], 409), (&[409, 503], 409), (&[401], 401)] {
+    fn where_none_answers_the_one_that_is_behind_says_why_or_one_that_refuses() {
+        for (all, told) in [
+            (&[503, 409][..], 409),
+            (&[409, 503], 409),
+            (&[401], 401),
+            (&[400, 409], 409),
+            (&[400, 503], 400),
+            (&[503, 400], 400),
+        ] {
             let upstream = upstream(all.iter().map(|status| (Does::Fails(*status), 7)).collect());
             for wait in [0, 10] {
                 let failed = ask(&upstream, 3, wait).err();

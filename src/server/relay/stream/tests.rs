@@ -83,7 +83,7 @@ impl MessageSource for Source {
 }
 
 fn stream(sources: Vec<Arc<dyn MessageSource>>) -> Stream {
-    Stream::new(Upstream::new(sources, (ID, key().verifying_key()), None, Arc::default()))
+    Stream::new(Upstream::new(sources, (ID, key().verifying_key()), None, Arc::default())).0
 }
 
 /// The log that it follows.

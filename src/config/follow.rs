@@ -233,6 +233,23 @@ sources = ['https://bulla.example:8181']
     }
 
     #[test]
+    fn a_relay_names_realms_that_its_nodes_have() {
+        let relay = LEAST.replace("[realms.live]\n", "");
+        let tls = "[data.tls]\ncertificate = 'c'\nkey = 'k'\nclient_ca = 'a'\n[data.tls.clients]\n'edge1.example' = ";
+        let config = load(&format!("{relay}realm = 'live'\n{tls}['feed:live', 'feed:test']\n")).expect("a relay");
+        assert!(config.is_relay());
+        for (scope, told) in [("fed:live", "not a scope"), ("feed:", "for no realm"), ("feed:bulla", "allows nothing")]
+        {
+            let error = load(&format!("{relay}{tls}['{scope}']\n")).expect_err(scope);
+            assert!(error.contains(told), "{error}");
+        }
+        // An edge has realms of its own.
+        assert!(!load(LEAST).expect("an edge").is_relay());
+        let error = load(&format!("{LEAST}{tls}['read:test']\n")).expect_err("a mistyped realm");
+        assert!(error.contains("no [realms.test]"), "{error}");
+    }
+
+    #[test]
     fn staleness_is_the_edge_s_or_the_realm_s() {
         let config = load(&format!(
             "{LEAST}[realms.test]\n[follow.realms.test]\nmax_stale = '5m'\n[follow.realms.live]\non_stale = 'serve'\n"

@@ -215,6 +215,16 @@ impl Config {
         self.verify.default_realms.iter().filter_map(|name| name.parse().ok()).collect()
     }
 
+    /// Returns whether the configuration is a relay's, which has no realms of its own. An edge does not start so.
+    pub(crate) fn is_relay(&self) -> bool {
+        self.follow.is_some() && self.realms.is_empty()
+    }
+
+    /// Returns whether a setting may name a realm: it is configured. Of a relay the nodes alone know what there is.
+    fn may_name(&self, realm: &str) -> bool {
+        self.is_relay() || self.realms.contains_key(realm)
+    }
+
     fn check(&self) -> Result<(), String> {
         for name in self.realms.keys() {
             let realm: Realm = name.parse().map_err(|error| format!("[realms.{name}]: {error}"))?;
@@ -241,7 +251,7 @@ impl Config {
         }
         if let Some(follow) = &self.follow {
             follow::check_alone(self)?;
-            follow.check(|realm| self.realms.contains_key(realm))?;
+            follow.check(|realm| self.may_name(realm))?;
             if follow.open && !self.data.listen.is_local() {
                 return Err(format!(
                     "follow.open lets everyone read the feed who can connect to data.listen, which is {}: listen on a loopback address or a Unix \
@@ -263,8 +273,7 @@ impl Config {
         }
         for Listener { plane, listen, tls, .. } in listeners {
             if let Some(tls) = tls {
-                let is_realm = |realm: &str| self.realms.contains_key(realm);
-                tls.check(plane, self.follow.is_some(), is_realm)
+                tls.check(plane, self.follow.is_some(), |realm| self.may_name(realm))
                     .map_err(|message| format!("[{plane}.tls]: {message}"))?;
             } else if !self.server.allow_plaintext && !listen.is_local() {
                 return Err(format!(

@@ -207,7 +207,7 @@ fn a_relay_hands_snapshots_on() {
 
 #[test]
 fn a_relay_knows_its_followers_and_the_realms_that_it_may_read() {
-    let relayed = Relayed::new("feed:live", "realm = \"live\"\n[realms.live]");
+    let relayed = Relayed::new("feed:live", "realm = \"live\"");
     let relay = relayed.relay();
     relayed.until("the first message", || relay.get("/v1/revocations?realm=live").status == 200);
     let anonymous = Http::new(&format!("127.0.0.1:{}", relayed.port));
@@ -304,6 +304,46 @@ fn a_wait_ends_with_the_certificate_that_opened_it() {
     let waited = with(&clients.client_for("shop", 12)).get("/v1/revocations?wait=25s");
     assert_eq!((waited.status, waited.problem().as_str()), (401, "certificate"), "{}", waited.body);
     assert_eq!(lasting.get("/v1/revocations?wait=1s").status, 200);
+}
+
+#[test]
+fn a_certificate_for_one_realm_reads_that_realm_and_reports() {
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = servers.server(&["127.0.0.1"], 4000, &folder.path().join("tls"));
+    let tls = format!(
+        "[data.tls]\ncertificate = {:?}\nkey = {:?}\nclient_ca = {:?}\n[data.tls.clients]\n\"edge1\" = [\"feed:live\"]",
+        own.certificate,
+        own.key,
+        clients.file(),
+    );
+    let relayed = Relayed::new("feed", &tls);
+    let edge = relayed.relay().anonymous().over_tls(&servers, Some(&clients.client("edge1")));
+    relayed.revoke(0, 1);
+    relayed.until("the first message", || edge.get("/v1/revocations?realm=live").status == 200);
+    for path in ["/v1/revocations", "/v1/revocations?wait=1s", "/v1/revocations?realm=live"] {
+        assert_eq!(head(&edge.get(path))["realm"], "live", "{path}");
+    }
+    assert_eq!(edge.get("/v1/revocations/snapshot").status, 200);
+    for path in ["/v1/revocations?realm=test", "/v1/revocations/snapshot?realm=test"] {
+        let refused = edge.get(path);
+        assert_eq!((refused.status, refused.problem().as_str()), (403, "forbidden"), "{path}: {}", refused.body);
+    }
+    let report = json!({"followers": [{
+        "name": "edge-1", "role": "edge", "version": "1", "formats": ["feed/1"], "seq": 0, "this_update": 0,
+        "keyring_serial": 0, "versions": [1], "realms": ["live"], "refused": 0,
+    }]});
+    let reported = edge.post("/v1/followers", &report);
+    assert_eq!(reported.status, 200, "{}", reported.body);
+    relayed.until("the report", || relayed.node().admin.get("/v1/followers").body.contains("\"edge-1\""));
+    for (realm, status) in [("live", 200), ("test", 403), ("bulla", 400)] {
+        let id = format!("{realm}_00000X0000000000000001");
+        let uses = json!({"uses": [{"api_key_id": id, "last_used_at": 1, "count": 1}]});
+        let noted = edge.post("/v1/followers/uses", &uses);
+        assert_eq!(noted.status, status, "{realm}: {}", noted.body);
+    }
+    let told = run(relayed.folder.path(), &["doctor"]).out;
+    assert!(told.contains("checked as a relay") && !told.contains("edge key"), "{told}");
 }
 
 #[test]

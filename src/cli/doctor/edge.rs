@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) fn check(config: &Config, follow: &FollowConfig, now: Timestamp, report: &mut Report) {
-    if config.realms.is_empty() {
+    if config.is_relay() {
         report
             .ok("relay", "there is no [realms], so this is checked as a relay: an edge needs a [realms.NAME] for each");
         check_sources(follow, None, clock::seconds(now), report);
@@ -23,7 +23,10 @@ pub(super) fn check(config: &Config, follow: &FollowConfig, now: Timestamp, repo
     }
     let key = match read_edge_key(follow) {
         Ok(key) => key,
-        Err(error) => return report.wrong("edge key", error),
+        Err(error) => {
+            let text = format_args!("{error}; if this is a relay, remove [realms] from its configuration");
+            return report.wrong("edge key", text);
+        }
     };
     report.ok("edge key", format_args!("its recipient is {}", key.recipient()));
     let exports = read_exports(config, follow, &key, Exports::default());

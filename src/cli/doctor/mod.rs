@@ -67,8 +67,7 @@ fn examine(config: &Path, report: &mut Report) {
         }
     };
     report.ok("config", config.display());
-    let relays = deployment.config.follow.is_some() && deployment.config.realms.is_empty();
-    if deployment.config.verify.default_realms.is_empty() && !relays {
+    if deployment.config.verify.default_realms.is_empty() && !deployment.config.is_relay() {
         report.warning("config", "verify.default_realms is empty: a request that names no realm is rejected");
     }
     let now = clock::now();

@@ -195,10 +195,12 @@ impl Caller {
         !permission.granted_to(&self.grants)
     }
 
-    /// Refuses a caller that has the scope neither for all realms nor for one.
-    pub(in crate::server) fn needs_for_some_realm(&self, core: &CoreParts, scope: Scope) -> Result<(), Problem> {
-        let held = self.grants.iter().find(|grant| grant.scope == scope).and_then(|grant| grant.realm);
-        self.needs(core, Permission { scope, realm: held })
+    /// Refuses a caller that has none of the scopes, neither for all realms nor for one.
+    pub(in crate::server) fn needs_for_some_realm(&self, core: &CoreParts, scopes: &[Scope]) -> Result<(), Problem> {
+        let held = |scope| self.grants.iter().find(|grant| grant.scope == scope).and_then(|grant| grant.realm);
+        let permissions: Vec<_> =
+            scopes.iter().map(|scope| Permission { scope: *scope, realm: held(*scope) }).collect();
+        self.needs_one_of(core, &permissions)
     }
 
     /// Refuses a caller without the permission.

@@ -43,7 +43,7 @@ pub(super) async fn report(
     body: JsonBody<FollowerReports, Batch>,
 ) -> Result<Json<Noted>, Problem> {
     let caller = caller.after_body(&app, body.headers(), peer).await?;
-    caller.needs_for_some_realm(&app, Scope::Feed)?;
+    caller.needs_for_some_realm(&app, &[Scope::Feed])?;
     let owner = caller.app_id().ok_or_else(Problem::unauthorized)?.to_string();
     let FollowerReports { followers } = body.parse()?;
     check_count("followers", followers.len(), MAX_FOLLOWERS)?;
@@ -101,7 +101,7 @@ pub(super) async fn uses(
     body: JsonBody<FollowerUses, Batch>,
 ) -> Result<Json<Noted>, Problem> {
     let caller = caller.after_body(&app, body.headers(), peer).await?;
-    caller.needs_for_some_realm(&app, Scope::Feed)?;
+    caller.needs_for_some_realm(&app, &[Scope::Feed])?;
     let FollowerUses { uses } = body.parse()?;
     check_count("uses", uses.len(), MAX_USES)?;
     let (mut noted, now) = (Vec::new(), clock::now_seconds());

@@ -130,7 +130,7 @@ pub(super) async fn check_secret(
     body: JsonBody<VerifyRequest>,
 ) -> Result<([(HeaderName, &'static str); 1], Json<CheckedSecret>), Problem> {
     let caller = caller.after_body(&app, body.headers(), peer).await?;
-    caller.needs_for_some_realm(&app, Scope::Feed)?;
+    caller.needs_for_some_realm(&app, &[Scope::Feed])?;
     let request = body.parse()?;
     let snapshot = door.enter();
     let (api_key, wanted) = wanted(&snapshot, request)?;

@@ -1,6 +1,6 @@
 //! `GET /v1/revocations` of a relay: the same as a node's, without a key that signs.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt::Display, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -13,7 +13,7 @@ use axum::{
     routing::{get, post},
 };
 use bulla::{
-    Realm,
+    ApiKeyId, Realm,
     feed::{FollowError, Format, LogId},
 };
 use futures_util::stream;
@@ -22,7 +22,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::{
     parts::Part,
-    reader::{Client, Reader},
+    reader::{Client, Purpose, Reader},
     reports::Reports,
     snapshots::{self, RelaySnapshots},
     stream::{FollowerPlace, Newest, Stream},
@@ -93,14 +93,14 @@ async fn revocations(
     Query(query): Query<FeedQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let reader = state.authorize(query.realm, &headers, client, peer).await?;
+    let reader = state.authorize(Purpose::Read(query.realm), &headers, client, peer).await?;
     let RelayState { core, streams, .. } = state;
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let accepted = accepted.collect::<Vec<_>>().join(",");
     let format = Format::accepted(&accepted).ok_or_else(|| {
         Problem::bad_request("Accept names no format of the feed that this relay hands on: versions 1 and 2")
     })?;
-    let (stream, newest) = streams.of(query.realm, format).await?;
+    let (stream, newest) = streams.of(reader.realm(), format).await?;
     let (after, log_id, keyring_serial) = (query.after.unwrap_or_default(), newest.log_id, newest.keyring_serial);
     let mut asked = Subscription { stream, core, reader, after, log_id, keyring_serial };
     if accepted.contains("text/event-stream") {
@@ -129,7 +129,7 @@ async fn report(
     headers: HeaderMap,
     body: JsonBody<FollowerReports, Batch>,
 ) -> Result<Json<Noted>, Problem> {
-    state.authorize(None, &headers, client, peer).await?;
+    state.authorize(Purpose::Report, &headers, client, peer).await?;
     let FollowerReports { mut followers } = body.parse()?;
     let (now, from, noted) = (clock::now(), peer.0.map(|peer| peer.ip().to_string()), followers.len());
     for (at, report) in followers.iter_mut().enumerate() {
@@ -146,7 +146,7 @@ async fn report(
     }
 }
 
-/// Sends uses of API keys on to a node.
+/// Sends uses of API keys on to a node: those of keys whose realm the follower may read.
 async fn report_uses(
     State(state): State<RelayState>,
     peer: Peer,
@@ -154,8 +154,17 @@ async fn report_uses(
     headers: HeaderMap,
     body: JsonBody<FollowerUses, Batch>,
 ) -> Result<Json<Noted>, Problem> {
-    state.authorize(None, &headers, client, peer).await?;
+    let reader = state.authorize(Purpose::Report, &headers, client, peer).await?;
     let uses: FollowerUses = body.parse()?;
+    for (at, one) in uses.uses.iter().enumerate() {
+        let wrong = |error: &dyn Display| Problem::bad_request(format!("uses[{at}].api_key_id: {error}"));
+        let id: ApiKeyId = one.api_key_id.parse().map_err(|error| wrong(&error))?;
+        // As a node says it.
+        if id.realm() == Realm::ADMIN {
+            return Err(wrong(&"no follower verifies keys of the realm `bulla`"));
+        }
+        reader.needs_realm(id.realm())?;
+    }
     let (noted, body) = (uses.uses.len(), serde_json::to_string(&uses).map_err(|_| Problem::internal())?);
     let passed = blocking::run(move || state.reports.pass_uses(&body)).await?;
     passed.map_err(|error| match error {
@@ -169,15 +178,15 @@ impl RelayState {
     /// Refuses a caller that may not read the feed of a realm, or report.
     pub(super) async fn authorize(
         &self,
-        realm: Option<Realm>,
+        purpose: Purpose,
         headers: &HeaderMap,
         client: Client,
         peer: Peer,
     ) -> Result<Reader, Problem> {
         if self.open {
-            return Ok(Reader::anybody(self.core.clone(), realm, peer));
+            return Ok(Reader::anybody(self.core.clone(), purpose, peer));
         }
-        Reader::identify(self.core.clone(), realm, headers, client, peer).await
+        Reader::identify(self.core.clone(), purpose, headers, client, peer).await
     }
 }
 

@@ -24,10 +24,23 @@ use crate::{
 /// The certificate of the client, where it showed one.
 pub(super) type Client = Option<Extension<Arc<ClientCertificate>>>;
 
+/// What a follower wants of the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The feed of a realm; of all, or of the only one that it may read, where it names none.
+    Read(Option<Realm>),
+    /// To report, for some realm.
+    Report,
+}
+
+/// Either lets a follower read and report. A listed token has the scope `read`; a certificate has those that it was
+/// given.
+const SCOPES: [Scope; 2] = [Scope::Read, Scope::Feed];
+
 /// Who reads, and what it showed.
 pub(super) struct Reader {
     core: Core,
-    realm: Option<Realm>,
+    purpose: Purpose,
     peer: Peer,
     /// None where everybody may read.
     known: Option<AcceptedCaller>,
@@ -42,14 +55,14 @@ struct AcceptedCaller {
 
 impl Reader {
     /// One that may read as everybody may.
-    pub(super) fn anybody(core: Core, realm: Option<Realm>, peer: Peer) -> Self {
-        Reader { core, realm, peer, known: None }
+    pub(super) fn anybody(core: Core, purpose: Purpose, peer: Peer) -> Self {
+        Reader { core, purpose, peer, known: None }
     }
 
     /// Identifies who asks for the feed of a realm, or of all, or reports.
     pub(super) async fn identify(
         core: Core,
-        realm: Option<Realm>,
+        purpose: Purpose,
         headers: &HeaderMap,
         client: Client,
         peer: Peer,
@@ -57,14 +70,34 @@ impl Reader {
         let client = client.map(|Extension(client)| client);
         let snapshot = Door::of(&core).enter();
         let caller = core.callers.identify(&core, snapshot, headers, client.as_deref(), peer).await?;
-        needs_one_of(&core, &caller, realm)?;
+        let purpose = match purpose {
+            Purpose::Read(None) => Purpose::Read(only_realm(&caller)),
+            purpose => purpose,
+        };
+        needs(&core, &caller, purpose)?;
         // The certificate does not count beside a token.
         let token = match CredentialRules::usual().read(headers, |text| core.callers.knows(caller.snapshot(), text)) {
             Credential::One(token) => Some(SecretString::from(token.expose())),
             Credential::None | Credential::Several => None,
         };
         let certificate = client.filter(|_| token.is_none());
-        Ok(Reader { core, realm, peer, known: Some(AcceptedCaller { caller, token, certificate }) })
+        Ok(Reader { core, purpose, peer, known: Some(AcceptedCaller { caller, token, certificate }) })
+    }
+
+    /// The realm whose feed it reads; none where it reads that of all, or reports.
+    pub(super) fn realm(&self) -> Option<Realm> {
+        match self.purpose {
+            Purpose::Read(realm) => realm,
+            Purpose::Report => None,
+        }
+    }
+
+    /// Refuses a follower that may not read the feed of a realm.
+    pub(super) fn needs_realm(&self, realm: Realm) -> Result<(), Problem> {
+        match &self.known {
+            Some(known) => needs(&self.core, &known.caller, Purpose::Read(Some(realm))),
+            None => Ok(()),
+        }
     }
 
     /// Refuses a follower whose token is not in the configuration any more, or whose certificate has expired, lost its
@@ -84,17 +117,24 @@ impl Reader {
                 core.callers.identify(core, snapshot, &headers, client, self.peer).await?
             }
         };
-        needs_one_of(core, &caller, self.realm)?;
+        needs(core, &caller, self.purpose)?;
         known.caller = caller;
         Ok(())
     }
 }
 
-/// A listed token has the scope `read`; a certificate has those that it was given.
-fn needs_one_of(core: &Core, caller: &Caller, realm: Option<Realm>) -> Result<(), Problem> {
-    let permission = |scope| match realm {
-        Some(realm) => Permission::in_realm(scope, realm),
-        None => Permission::anywhere(scope),
-    };
-    caller.needs_one_of(core, &[Scope::Read, Scope::Feed].map(permission))
+fn needs(core: &Core, caller: &Caller, purpose: Purpose) -> Result<(), Problem> {
+    match purpose {
+        Purpose::Read(Some(realm)) => {
+            caller.needs_one_of(core, &SCOPES.map(|scope| Permission::in_realm(scope, realm)))
+        }
+        Purpose::Read(None) => caller.needs_one_of(core, &SCOPES.map(Permission::anywhere)),
+        Purpose::Report => caller.needs_for_some_realm(core, &SCOPES),
+    }
+}
+
+/// The only realm that the caller may read, as on a node.
+fn only_realm(caller: &Caller) -> Option<Realm> {
+    let reads_all = SCOPES.iter().any(|scope| !caller.lacks(Permission::anywhere(*scope)));
+    caller.only_realm(Scope::Feed).filter(|_| !reads_all)
 }

@@ -10,7 +10,10 @@ use bulla::{
     keyring::KeyringId,
 };
 
-use super::{endpoint::RelayState, reader::Client};
+use super::{
+    endpoint::RelayState,
+    reader::{Client, Purpose},
+};
 use crate::{
     api::feed::SnapshotQuery,
     config::FollowConfig,
@@ -94,8 +97,8 @@ pub(super) async fn manifest(
     Query(SnapshotQuery { realm }): Query<SnapshotQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    state.authorize(realm, &headers, client, peer).await?;
-    let realm = state.snapshots.about(realm);
+    let reader = state.authorize(Purpose::Read(realm), &headers, client, peer).await?;
+    let realm = state.snapshots.about(reader.realm());
     let (_, newest) = state.streams.of(realm, Format::NEWEST).await?;
     let (log_id, seq) = (newest.log_id, newest.seq);
     let fetch = || {
@@ -114,7 +117,8 @@ pub(super) async fn body(
     Query(SnapshotQuery { realm }): Query<SnapshotQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    state.authorize(realm, &headers, client, peer).await?;
-    let written = state.snapshots.kept.named(state.snapshots.about(realm), &name).ok_or_else(Problem::no_snapshot)?;
+    let reader = state.authorize(Purpose::Read(realm), &headers, client, peer).await?;
+    let written =
+        state.snapshots.kept.named(state.snapshots.about(reader.realm()), &name).ok_or_else(Problem::no_snapshot)?;
     Ok(body_of(&written, &headers))
 }

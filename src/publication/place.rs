@@ -70,7 +70,10 @@ pub(crate) enum PlaceError {
     Folder { what: &'static str, path: PathBuf, error: io::Error },
     #[error("another process has locked {0} for ten seconds: see which (`fuser {0}`), and end it if it hangs")]
     Locked(PathBuf),
-    #[error("`{0}` is not a place to publish in: write a folder, or s3://BUCKET/PREFIX")]
+    #[error(
+        "`{0}` is not a place to publish in: write a folder, or s3://BUCKET/PREFIX; a folder whose name has a colon \
+         begins with `./`"
+    )]
     Uri(String),
     #[error("`{uri}`: {fault}")]
     Bucket { uri: String, fault: String },
@@ -85,11 +88,39 @@ pub(crate) fn open_bucket(text: &str) -> Result<(String, Box<dyn Objects>), Plac
     Ok((bucket.shown(), Box::new(bucket)))
 }
 
-/// The place that `text` names: a folder, or a bucket.
+/// The place that `text` names: a folder, or a bucket. What begins like an address is no folder: one named `file:`
+/// would be made, and followers read another one.
 pub(crate) fn open(text: &str) -> Result<Box<dyn Place>, PlaceError> {
-    match text.split_once("://") {
+    let scheme = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme));
+    match scheme.map(|(scheme, rest)| (scheme, rest.strip_prefix("//"))) {
+        Some(("s3", Some(rest))) => Ok(Box::new(Bucket::open(text, rest)?)),
         None if !text.is_empty() => Ok(Box::new(Folder::open(text.as_ref())?)),
-        Some(("s3", rest)) => Ok(Box::new(Bucket::open(text, rest)?)),
         _ => Err(PlaceError::Uri(text.to_owned())),
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    let rest = |char: char| char.is_ascii_alphanumeric() || "+-.".contains(char);
+    text.starts_with(|char: char| char.is_ascii_alphabetic()) && text.chars().all(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_begins_like_an_address_is_no_folder() {
+        for text in
+            ["", "file:/srv/feed", "file:///srv/feed", "File:feed", "s3:/feeds/x", "s3:feeds", "https://a/b", "a:"]
+        {
+            let refused = open(text).err();
+            assert!(matches!(&refused, Some(PlaceError::Uri(told)) if told == text), "{text}: {refused:?}");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["feed", "a:b", "file:"] {
+            let path = folder.path().join(name);
+            let place = open(path.to_str().expect("UTF-8")).expect("a folder");
+            assert!(place.read("head").expect("read").is_none(), "{name}");
+        }
     }
 }

@@ -140,7 +140,8 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let outcome = usage::refuse_keys(&known, &matches).and_then(|()| run_command(command, &config));
+    let refused = usage::refuse_keys(&known, &matches).and_then(|()| usage::refuse_config(&matches));
+    let outcome = refused.and_then(|()| run_command(command, &config));
     ending_signals::wait_if_ending();
     outcome.unwrap_or_else(|failure| {
         if !failure.is_closed_pipe() {

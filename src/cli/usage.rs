@@ -8,6 +8,7 @@ use clap::{
     ArgMatches, Command, Error,
     builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
 };
 
 use super::{Failure, parsers};
@@ -122,5 +123,28 @@ pub(super) fn refuse_keys(command: &Command, matches: &ArgMatches) -> Result<(),
     match matches.subcommand().and_then(|(name, inner)| Some((command.find_subcommand(name)?, inner))) {
         Some((command, inner)) => refuse_keys(command, inner),
         None => Ok(()),
+    }
+}
+
+/// Refuses a configuration where a command makes one in a folder: its files would not be where that one is.
+pub(super) fn refuse_config(matches: &ArgMatches) -> Result<(), Failure> {
+    let (name, init) = match matches.subcommand() {
+        Some(("init", init)) => ("init", init),
+        Some(("edge", edge)) => match edge.subcommand_matches("init") {
+            Some(init) => ("edge init", init),
+            None => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    let is_folder_typed = init.value_source("dir") == Some(ValueSource::CommandLine);
+    match matches.value_source("config") {
+        Some(ValueSource::CommandLine) => Err(Failure::Usage(format!(
+            "`bulla {name}` takes no --config: it makes bulla.toml in a folder, which `bulla {name} DIR` names"
+        ))),
+        // It may be set for other commands.
+        Some(ValueSource::EnvVariable) if !is_folder_typed => Err(Failure::Usage(format!(
+            "`bulla {name}` does not go by BULLA_CONFIG: it makes bulla.toml in a folder, so name it (`bulla {name} .`)"
+        ))),
+        _ => Ok(()),
     }
 }

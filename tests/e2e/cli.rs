@@ -88,6 +88,24 @@ fn init_refuses_a_variable_that_no_command_would_take() {
 }
 
 #[test]
+fn init_takes_a_folder_and_no_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=";
+    let id = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";
+    let edge = ["edge", "init", "--follow", "https://a:8181", "--keyring-id", id, "--feed-key", key, "--realm", "live"];
+    for (name, arguments) in [("init", &["init"][..]), ("edge init", &edge)] {
+        let typed = finish(bulla(folder.path()).args(arguments).args(["--config", "x/bulla.toml"]), "");
+        assert!(typed.code == 64 && typed.err.contains(&format!("`bulla {name} DIR`")), "{}", typed.err);
+        let set = finish(bulla(folder.path()).args(arguments).env("BULLA_CONFIG", "x/bulla.toml"), "");
+        assert!(set.code == 64 && set.err.contains(&format!("(`bulla {name} .`)")), "{}", set.err);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is made");
+    }
+    // Where the folder is named, the variable is for other commands.
+    let made = finish(bulla(folder.path()).args(["init", "new"]).env("BULLA_CONFIG", "x/bulla.toml"), "");
+    assert!(made.code == 0 && folder.path().join("new/bulla.toml").exists(), "{}", made.err);
+}
+
+#[test]
 fn an_issued_key_is_accepted_and_says_what_it_was_issued_with() {
     let deployment = Deployment::new();
     let issued = deployment.issue("live", &["--ttl", "90d", "--scope", "a", "--scope", "b", "--meta", "team=core"]);

@@ -124,6 +124,15 @@ fn what_cannot_be_issued_is_a_400_that_says_why() {
         ("GET", "/v1/api-keys?limit=1&limit=2", String::new(), "`limit` once"),
         ("GET", "/v1/audit?after=1&limit=2&after=1", String::new(), "`after` once"),
         ("DELETE", "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?reason=a&reason=b", String::new(), "`reason` once"),
+        ("POST", "/v1/api-keys?dry_run=true", format!(r#"{{"realm":"live","app_id":"{APP}"}}"#), "unknown parameter"),
+        (
+            "POST",
+            "/v1/api-keys/batch?wait=30s",
+            format!(r#"{{"api_keys":[{{"realm":"live","app_id":"{APP}"}}]}}"#),
+            "unknown",
+        ),
+        ("POST", "/v1/keyring/versions?x=1", r#"{"source":"file:master-2.key"}"#.to_owned(), "unknown parameter"),
+        ("GET", "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?x=1", String::new(), "unknown parameter"),
     ] {
         let answer = server.admin.request(method, path, &json, &body);
         assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-request"), "{path}");

@@ -18,7 +18,7 @@ use crate::{
         App,
         auth::{Caller, Permission},
         blocking,
-        extract::JsonBody,
+        extract::{JsonBody, NoQuery},
         problem::Problem,
     },
 };
@@ -37,6 +37,7 @@ use crate::{
 pub(super) async fn export_realm(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _none: NoQuery,
     body: JsonBody<ExportRequest>,
 ) -> Result<Response, Problem> {
     caller.needs(&app, Permission::anywhere(Scope::Admin))?;

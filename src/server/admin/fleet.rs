@@ -18,7 +18,7 @@ use crate::{
         App,
         auth::{Caller, Permission},
         blocking,
-        extract::{PathParam, PathSegment, Query},
+        extract::{NoQuery, PathParam, PathSegment, Query},
         problem::Problem,
     },
 };
@@ -64,6 +64,7 @@ pub(super) async fn forget(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(name): PathParam<MemberName>,
+    _none: NoQuery,
 ) -> Result<Json<Forgotten>, Problem> {
     caller.needs(&app, Permission::anywhere(Scope::Admin))?;
     let forgotten = blocking::run(move || fleet::forget(&*app.store, &caller.actor(), &name.0, clock::now()));

@@ -27,7 +27,7 @@ use crate::{
         App,
         auth::{Caller, Permission},
         blocking,
-        extract::{Batch, JsonBody},
+        extract::{Batch, JsonBody, NoQuery},
         problem::Problem,
     },
     telemetry::metrics::RealmLabel,
@@ -48,6 +48,7 @@ use crate::{
 pub(super) async fn issue(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _none: NoQuery,
     body: JsonBody<NewApiKey>,
 ) -> Result<Response, Problem> {
     let new = body.parse()?;
@@ -80,6 +81,7 @@ pub(super) async fn issue(
 pub(super) async fn issue_batch(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _none: NoQuery,
     body: JsonBody<NewApiKeys, Batch>,
 ) -> Result<Response, Problem> {
     let batch = body.parse()?;

@@ -20,7 +20,7 @@ use crate::{
         App,
         auth::{Caller, Permission},
         blocking,
-        extract::{JsonBody, PathParam, Query},
+        extract::{JsonBody, NoQuery, PathParam, Query},
         feed::Feed,
         problem::Problem,
         propagation,
@@ -62,6 +62,7 @@ pub(super) async fn show(
 pub(super) async fn stage(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _none: NoQuery,
     body: JsonBody<Stage>,
 ) -> Result<(StatusCode, Json<Changed>), Problem> {
     caller.needs(&app, Permission::anywhere(Scope::Keyring))?;
@@ -84,6 +85,7 @@ pub(super) async fn activate(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(version): PathParam<KeyVersion>,
+    _none: NoQuery,
     body: JsonBody<Activate>,
 ) -> Result<Json<Changed>, Problem> {
     caller.needs(&app, Permission::anywhere(Scope::Keyring))?;

@@ -17,7 +17,7 @@ use crate::{
         App,
         auth::{Caller, Permission},
         blocking,
-        extract::{PathParam, Query, known_realm},
+        extract::{NoQuery, PathParam, Query, known_realm},
         problem::Problem,
     },
 };
@@ -59,6 +59,7 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(id): PathParam<ApiKeyId>,
+    _none: NoQuery,
 ) -> Result<Json<ApiKeyView>, Problem> {
     caller.needs(&app, Permission::in_realm(Scope::Read, id.realm()))?;
     let row = blocking::run(move || app.store.find(&id)).await??;

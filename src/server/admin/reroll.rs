@@ -20,7 +20,7 @@ use crate::{
         App,
         auth::{Caller, Permission},
         blocking,
-        extract::{JsonBody, PathParam, Query},
+        extract::{JsonBody, NoQuery, PathParam, Query},
         problem::Problem,
         propagation,
         put_in_force::{NotInForce, put_in_force},
@@ -85,6 +85,7 @@ pub(super) async fn reroll_secret(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(id): PathParam<ApiKeyId>,
+    _none: NoQuery,
     body: JsonBody<RerollSecret>,
 ) -> Result<Response, Problem> {
     needs_both(&app, &caller, id)?;

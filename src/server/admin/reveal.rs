@@ -22,7 +22,7 @@ use crate::{
         App,
         auth::{Caller, Permission},
         blocking,
-        extract::{JsonBody, PathParam},
+        extract::{JsonBody, NoQuery, PathParam},
         problem::Problem,
     },
 };
@@ -43,6 +43,7 @@ pub(super) async fn reveal(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(id): PathParam<ApiKeyId>,
+    _none: NoQuery,
     body: JsonBody<Reveal>,
 ) -> Result<Response, Problem> {
     caller.needs(&app, Permission::in_realm(Scope::Reveal, id.realm()))?;

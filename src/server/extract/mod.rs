@@ -15,7 +15,7 @@ pub(super) use self::{
     form::Form,
     json::{Batch, JsonBody},
     path::{PathParam, PathSegment},
-    query::Query,
+    query::{NoQuery, Query},
     realm::known_realm,
 };
 use super::{listener::Peer, problem::Problem};

@@ -10,6 +10,20 @@ use crate::server::problem::Problem;
 /// fields.
 pub(in crate::server) struct Query<T>(pub(in crate::server) T);
 
+/// No parameters: a mistyped or mistaken one would be passed over, and the request done without it.
+pub(in crate::server) struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match parts.uri.query().unwrap_or_default() {
+            "" => Ok(NoQuery),
+            _ => Err(Problem::bad_request("the query has an unknown parameter: this endpoint has none, remove it")),
+        }
+    }
+}
+
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 

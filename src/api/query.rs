@@ -69,6 +69,7 @@ impl Parameter for Uuid {
 
 impl Parameter for Span {
     fn parse(text: &str) -> Result<Self, String> {
-        parse_span(text).map_err(|error| error.to_string())
+        // The name of the parameter goes before it.
+        parse_span(text).map_err(|error| error.strip_prefix("it ").map_or(error.clone(), str::to_owned))
     }
 }

@@ -30,7 +30,9 @@ pub(super) fn read<T: DeserializeOwned>(whole: &str, text: &[u8]) -> Result<T, S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{audit::AuditQuery, introspect::IntrospectionRequest, ledger::LedgerQuery};
+    use crate::api::{
+        audit::AuditQuery, introspect::IntrospectionRequest, ledger::LedgerQuery, propagation::WaitQuery,
+    };
 
     #[test]
     fn each_parameter_of_a_query_stands_once_and_no_other_does() {
@@ -52,6 +54,21 @@ mod tests {
         ] {
             assert_eq!(read(query), Err(told.to_owned()), "{query}");
         }
+    }
+
+    #[test]
+    fn an_error_of_a_length_of_time_goes_on_from_its_name() {
+        let read = |query: &str| read::<WaitQuery>("the query", query.as_bytes()).map(|query| query.wait.is_some());
+        assert_eq!(read("wait=30s"), Ok(true));
+        for (query, told) in [
+            ("wait=-1s", "`wait` must be a length of time: write `90d`, `12h`, `15m` or `30s`"),
+            ("wait=", "`wait` must be a length of time: write `90d`, `12h`, `15m` or `30s`"),
+            ("wait=61s", "`wait` must be at most 60s: to wait longer, ask again"),
+        ] {
+            assert_eq!(read(query), Err(told.to_owned()), "{query}");
+        }
+        let told = read("wait=60000d").expect_err("too long");
+        assert!(told.starts_with("`wait` is too long: "), "{told}");
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::{SHORTEST, Span};
 
 /// Shortest key that is asked about, in bytes: everything that is shorter may be a guess.
 const MIN_LENGTH: usize = 16;
+/// Longest key that is asked about, in bytes.
+const MAX_LENGTH: usize = 512;
 
 /// `[realms.NAME.old_system]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -69,9 +71,12 @@ fn negative_ttl() -> Span {
 }
 
 impl OldSystemConfig {
-    /// Returns whether this text may be a key of the old system.
+    /// Returns whether this text may be a key of the old system. Only visible ASCII may be in one: many systems, and the
+    /// shells and databases behind them, pass over blanks and line ends around a key, or read other letters as the same.
+    /// Each such text would be accepted, and go on record as one more key that a revocation of the key does not reach.
     pub(crate) fn may_have(&self, text: &str) -> bool {
-        text.len() >= self.min_length && text.len() <= 512 && text.starts_with(&self.prefix)
+        let is_visible = || text.bytes().all(|byte| byte.is_ascii_graphic());
+        text.len() >= self.min_length && text.len() <= MAX_LENGTH && text.starts_with(&self.prefix) && is_visible()
     }
 
     /// Refuses a table that names no system, or two.
@@ -86,6 +91,10 @@ impl OldSystemConfig {
         }
         if self.credential.is_some() && self.exec.is_some() {
             return Err("credential goes with introspect".to_owned());
+        }
+        if !self.prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let rule = "no key with other characters is asked about";
+            return Err(format!("prefix must be visible ASCII characters without blanks: {rule}"));
         }
         if self.audience.as_deref() == Some("") {
             return Err("audience must not be empty: leave it out".to_owned());
@@ -165,6 +174,8 @@ mod tests {
             "exec = [\"/x\"]\nmin_length = 4",
             "exec = [\"/x\"]\nper_second = 0",
             "exec = [\"/x\"]\naudience = \"\"",
+            "exec = [\"/x\"]\nprefix = \"sk \"",
+            "exec = [\"/x\"]\nprefix = \"clé_\"",
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }
@@ -175,6 +186,41 @@ mod tests {
         let config = read("exec = [\"/x\"]\nprefix = \"sk_\"").expect("a table");
         assert!(config.may_have("sk_0123456789abcdef"));
         assert!(!config.may_have("sk_0123456789") && !config.may_have("pk_0123456789abcdef"));
+        assert!(config.may_have(&format!("sk_{}", "a".repeat(509))));
         assert!(!config.may_have(&format!("sk_{}", "a".repeat(510))));
+    }
+
+    #[test]
+    fn a_key_has_one_form_that_is_asked_about() {
+        let key = "sk_0123456789-._~+/=:!";
+        for prefix in ["", "sk_"] {
+            let config = read(&format!("exec = [\"/x\"]\nprefix = \"{prefix}\"")).expect("a table");
+            assert!(config.may_have(key));
+            for added in [
+                " ",
+                "\t",
+                "\n",
+                "\r\n",
+                "\0",
+                "\u{1b}",
+                "\u{7f}",
+                "\u{85}",
+                "\u{a0}",
+                "\u{ad}",
+                "\u{200b}",
+                "\u{2028}",
+                "\u{3000}",
+                "\u{feff}",
+                "é",
+                "\u{301}",
+                "ｋ",
+                "\nalias 1",
+                " x",
+            ] {
+                assert!(!config.may_have(&format!("{key}{added}")), "{prefix:?} {added:?}");
+                assert!(!config.may_have(&format!("{added}{key}")), "{prefix:?} {added:?}");
+                assert!(!config.may_have(&format!("sk_{added}{}", &key[3..])), "{prefix:?} {added:?}");
+            }
+        }
     }
 }

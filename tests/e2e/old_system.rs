@@ -173,6 +173,41 @@ fn a_key_that_was_never_presented_here_is_revoked_all_the_same() {
     }
 }
 
+/// The program reads a line, and takes the blanks around it away, as shells and many servers do.
+#[test]
+fn a_key_has_no_aliases_that_a_revocation_does_not_reach() {
+    let deployment = with_program(&json!({"active": true, "app_id": APP}), ", timeout = \"25s\"");
+    let program = deployment.file("check-old");
+    let script = fs::read_to_string(&program).expect("a program").replace("key=$(cat)\n", "read -r key || true\n");
+    fs::write(&program, script).expect("written");
+    let server = Server::start(&deployment);
+    let inactive = json!({"active": false});
+    let aliases =
+        || ["{} ", " {}", "{}\t", "{}\n", "{}\nalias 1", "{}\r\n", "{} x"].map(|form| form.replace("{}", KEY));
+    let basic = |text: &str| format!("Basic {}", STANDARD.encode(format!("{text}:x")));
+    let no_alias_is_a_key = || {
+        let batch = server.data.post("/v1/verify/batch", &json!({"api_keys": aliases()})).json();
+        for (at, alias) in aliases().iter().enumerate() {
+            assert_eq!(verify(&server, alias), inactive, "{alias:?}");
+            assert_eq!(batch["results"][at]["active"], false, "{alias:?}");
+            let answer = server.data.request("GET", "/v1/authorize", &[("authorization", &basic(alias))], "");
+            assert_eq!(answer.status, 401, "{alias:?}");
+            let ended = server.data.request("POST", "/v1/self-revoke", &[("authorization", &basic(alias))], "");
+            assert_eq!(ended.status, 401, "{alias:?}");
+        }
+    };
+    no_alias_is_a_key();
+    assert_eq!(questions(&deployment), 0, "nobody is asked about an alias");
+    // What came with the key is taken off before anybody is asked, so that the key itself is ended.
+    assert_eq!(revoke(&server, &deployment, &format!("{KEY}%20%0A")).status, 200);
+    assert_eq!((verify(&server, KEY), questions(&deployment)), (inactive.clone(), 1));
+    deployment.run_with(&["revoke", "-"], &format!("{KEY} \n")).ok();
+    no_alias_is_a_key();
+    assert_eq!(questions(&deployment), 1);
+    let listed = deployment.run(&["keys", "list", "--realm", "live", "--json"]).ok().json();
+    assert_eq!(listed["api_keys"].as_array().map(Vec::len), Some(1), "{listed}");
+}
+
 #[test]
 fn nobody_is_told_that_a_key_is_revoked_which_the_old_system_may_accept() {
     let deployment = with_answer(&json!({"active": false}));

@@ -35,7 +35,7 @@ use crate::{
     imported::ImportedKeys,
     server::old_system::learn_now,
     store::Store,
-    verification::{ImportedKeysError, read_imported_keys},
+    verification::{ImportedKeysError, meant, read_imported_keys},
 };
 
 pub(in crate::cli) struct Local {
@@ -136,14 +136,20 @@ impl Backend for Local {
     }
 
     fn ids_to_end(&self, text: &str) -> Result<Found, Failure> {
-        let unknown = match self.ids_of(text) {
-            Err(Failure::Usage(told)) => Failure::Usage(told),
-            known => return known,
-        };
-        match learn_now(&*self.store, &self.deployment.config, text).map_err(Failure::Undone)? {
-            true => self.ids_of(text),
-            false => Err(unknown),
+        let texts = meant(text);
+        for text in &texts {
+            match self.ids_of(text) {
+                Err(Failure::Usage(_)) => {}
+                known => return known,
+            }
         }
+        for text in texts {
+            if learn_now(&*self.store, &self.deployment.config, text).map_err(Failure::Undone)? {
+                return self.ids_of(text);
+            }
+        }
+        // It says what the text is not.
+        self.ids_of(text)
     }
 
     fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure> {

@@ -6,7 +6,7 @@ use bulla::{ApiKey, ApiKeyId};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{store::AuditRecord, telemetry::excerpt::excerpt};
+use crate::{input::nearly_a_key::is_nearly_within, store::AuditRecord, telemetry::excerpt::excerpt};
 
 /// Characters of a user's name that are recorded.
 const LONGEST_USER: usize = 64;
@@ -26,11 +26,12 @@ impl Actor {
         Self::user(user.as_deref().unwrap_or_default())
     }
 
-    /// The user of this name. Anybody may have set it: it is shortened and escaped, and an API key in it is reduced to
-    /// its id.
+    /// The user of this name. Anybody may have set it: it is shortened and escaped, an API key in it is reduced to its
+    /// id, and one that holds nearly a key is not recorded.
     fn user(name: &str) -> Self {
-        let name = if name.is_empty() { "unknown" } else { name };
-        Actor { name: format!("cli:{}", excerpt(ApiKey::redact(name).as_bytes(), LONGEST_USER)), address: None }
+        let shown = ApiKey::redact(name);
+        let name = if name.is_empty() || is_nearly_within(&shown) { "unknown" } else { &*shown };
+        Actor { name: format!("cli:{}", excerpt(name.as_bytes(), LONGEST_USER)), address: None }
     }
 
     /// The service, which reloads and rotates by itself.
@@ -83,6 +84,7 @@ mod tests {
         assert_eq!([name("anna"), name("anna-maria.é"), name("")], ["cli:anna", "cli:anna-maria.é", "cli:unknown"]);
         assert_eq!(name("a\u{2028}b\nc\u{202e}"), "cli:a\\u{2028}b\\nc\\u{202e}");
         assert_eq!(name(&key), format!("cli:{ID}…"));
+        assert_eq!(name(&key[1..]), "cli:unknown");
         assert_eq!(name(&"x".repeat(1_000)), format!("cli:{}…", "x".repeat(LONGEST_USER)));
     }
 }

@@ -81,9 +81,9 @@ fn check_note(field: &str, note: &str) -> Result<(), ActionError> {
     check_text(field, note)
 }
 
-/// Refuses a text for record or output that has more than one line, or holds an API key.
+/// Refuses a text for record or output that has more than one line, or holds an API key or nearly one.
 fn check_text(field: &str, text: &str) -> Result<(), ActionError> {
-    text::check(text).map_err(|error| invalid(field, error))
+    text::check_for_record(text).map_err(|error| invalid(field, error))
 }
 
 fn invalid(field: impl Into<String>, message: impl ToString) -> ActionError {

@@ -150,6 +150,11 @@ impl FollowerReport {
         {
             check_text(field, text.as_deref().unwrap_or_default())?;
         }
+        // An error quotes what the follower met. It is no reason to be without the report.
+        let last_error = self.last_error.map(|error| match text::check_for_record(&error) {
+            Ok(()) => error,
+            Err(_) => "not shown, because it holds what may be a piece of an API key: see its log".to_owned(),
+        });
         if self.signed_message.as_ref().is_some_and(|message| message.chars().count() > MAX_SIGNED) {
             return Err(format!("signed_message: it must have at most {MAX_SIGNED} characters"));
         }
@@ -208,7 +213,7 @@ impl FollowerReport {
             versions: self.versions,
             realms: self.realms,
             refused: self.refused,
-            last_error: self.last_error.filter(|error| !error.is_empty()),
+            last_error: last_error.filter(|error| !error.is_empty()),
             started_at,
             last_contact: now,
             instance: self.instance,
@@ -226,12 +231,13 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
             "name: it must be 1 to {MAX_NAME} of the letters A-Z and a-z, digits, `.`, `_`, `:`, `-` and `@`"
         ));
     }
-    text::check(name).map_err(|error| format!("name: {error}"))
+    text::check_for_record(name).map_err(|error| format!("name: {error}"))
 }
 
 fn check_text(field: &str, text: &str) -> Result<(), String> {
     if text.chars().count() > MAX_TEXT {
         return Err(format!("{field}: it must have at most {MAX_TEXT} characters"));
     }
-    text::check(text).map_err(|error| format!("{field}: {error}"))
+    let check = if field == "last_error" { text::check } else { text::check_for_record };
+    check(text).map_err(|error| format!("{field}: {error}"))
 }

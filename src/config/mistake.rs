@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use crate::input::text;
 
 /// Refuses a setting with a control character, which an editor or a shell left behind, or with an API key. The error
-/// has the field.
+/// has the field. Names go on record: of realms, certificates and callers.
 pub(super) fn refuse(table: &Table) -> Result<(), (String, text::TextError)> {
     walk("", &Value::Table(table.clone()))
 }
@@ -17,7 +17,8 @@ fn walk(path: &str, value: &Value) -> Result<(), (String, text::TextError)> {
         Value::String(text) => text::check(text).map_err(|error| (path.to_owned(), error)),
         Value::Array(all) => all.iter().try_for_each(|one| walk(path, one)),
         Value::Table(table) => table.iter().try_for_each(|(name, value)| {
-            text::check(name).map_err(|error| (if path.is_empty() { "a table" } else { path }.to_owned(), error))?;
+            text::check_for_record(name)
+                .map_err(|error| (if path.is_empty() { "a table" } else { path }.to_owned(), error))?;
             walk(&below(name), value)
         }),
         _ => Ok(()),

@@ -68,7 +68,8 @@ impl Record {
             return Err(RowErrorKind::BcryptReach(layout.before_secret(public.as_deref())));
         }
         let name = row.text("name").map(str::to_owned);
-        if name.as_deref().is_some_and(|name| name.chars().count() > MAX_NAME || text::check(name).is_err()) {
+        if name.as_deref().is_some_and(|name| name.chars().count() > MAX_NAME || text::check_for_record(name).is_err())
+        {
             return Err(RowErrorKind::Name);
         }
         let state = RowState::read(&row, reading)?;
@@ -77,7 +78,7 @@ impl Record {
         if let Some((column, old)) = old_app {
             meta.entry(column).or_insert(old);
         }
-        if scopes.iter().chain(meta.keys()).chain(meta.values()).any(|one| text::check(one).is_err()) {
+        if scopes.iter().chain(meta.keys()).chain(meta.values()).any(|one| text::check_for_record(one).is_err()) {
             return Err(RowErrorKind::Note);
         }
         if issued_at.is_some_and(|at| at > reading.now) {

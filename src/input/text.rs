@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use bulla::ApiKey;
 
+use super::nearly_a_key::is_nearly_within;
+
 /// Returns whether a terminal or a line reader acts on the character: a control, a line end (U+2028, U+2029), or a
 /// change of the text's direction (Unicode's Bidi_Control).
 pub(crate) fn is_obeyed(char: char) -> bool {
@@ -19,9 +21,21 @@ pub(crate) enum TextError {
     NotOneLine,
     #[error("it holds an API key, which is stored nowhere in the clear: name the key by its id")]
     HoldsKey,
+    #[error(
+        "it holds letters and digits that read like a piece of an API key, or like one with a typing error, and none is \
+         stored in the clear: name the key by its id, and leave such a text out"
+    )]
+    HoldsPiece,
 }
 
-/// Checks a text for the record: an administrator may have pasted the wrong one.
+/// Checks a text for the record, in which nothing may be that is nearly a key: an administrator may have pasted the
+/// wrong one.
+pub(crate) fn check_for_record(text: &str) -> Result<(), TextError> {
+    check(text)?;
+    if is_nearly_within(text) { Err(TextError::HoldsPiece) } else { Ok(()) }
+}
+
+/// Checks a text of a configuration, which may name other long secrets and keys.
 pub(crate) fn check(text: &str) -> Result<(), TextError> {
     if text.chars().any(is_obeyed) {
         return Err(TextError::NotOneLine);
@@ -64,7 +78,12 @@ mod tests {
         }
         for key in [KEY.to_owned(), format!("my_{KEY}"), format!("{KEY}_old"), format!("x{KEY}y")] {
             assert_eq!(check(&key), Err(TextError::HoldsKey));
+            assert_eq!(check_for_record(&key), Err(TextError::HoldsKey));
         }
+        let broken = format!("x{}", &KEY[1..]);
+        assert_eq!((check(&broken), check_for_record(&broken)), (Ok(()), Err(TextError::HoldsPiece)));
+        assert_eq!(check_for_record("a\nb"), Err(TextError::NotOneLine));
+        assert_eq!(check_for_record(&format!("{} leaked", &KEY[..32])), Ok(()));
     }
 
     #[test]

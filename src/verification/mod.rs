@@ -21,7 +21,6 @@ mod ending;
 mod imported;
 mod imported_keys;
 mod old_system;
-mod piece_of_a_key;
 mod presented;
 mod stale;
 mod unknown;

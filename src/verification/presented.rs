@@ -9,7 +9,7 @@ use bulla::{
 };
 use zeroize::Zeroizing;
 
-use super::piece_of_a_key::is_piece;
+use crate::input::piece_of_a_key::is_piece;
 
 /// An id is the realm, an underscore, and so many characters.
 const ID_CHARS: usize = 22;

@@ -56,6 +56,11 @@ fn keys_appear_in_no_log_store_or_metric() {
             assert_eq!(refused.status, 400, "{}", refused.body);
             assert!(refused.body.contains("holds an API key"), "{}", refused.body);
         }
+        for broken in [&new[1..], &new[5..], &format!("x{}", &new[1..]), &format!("see \"{}\"", &new[2..])] {
+            let refused = server.admin.post(&format!("{path}/suspend"), &json!({"reason": broken}));
+            assert_eq!(refused.status, 400, "{}", refused.body);
+            assert!(refused.body.contains("a piece of an API key"), "{}", refused.body);
+        }
         server.data.request("POST", "/v1/self-revoke", &[("x-api-key", &new)], "");
         for (method, path) in [
             ("POST", format!("{path}/suspend")),

@@ -218,7 +218,7 @@ fn record(store: &dyn Store, realm: Realm, old: &OldSystemConfig, text: &str, fo
             name: found
                 .name
                 .clone()
-                .filter(|name| crate::input::text::check(name).is_ok() && name.chars().count() <= 200),
+                .filter(|name| crate::input::text::check_for_record(name).is_ok() && name.chars().count() <= 200),
             issued_at: issued_at(found.issued_at, now),
             expires_at: found.expires_at,
             scopes: found.scopes.clone(),

@@ -21,12 +21,13 @@ const VERSIONS: u32 = 1000;
 const NO_NONCE: &str = "00000000000";
 
 /// Returns whether the text may be a piece of a key, of any realm. A shorter end than 50 characters is none.
-pub(super) fn is_piece(text: &str) -> bool {
+pub(crate) fn is_piece(text: &str) -> bool {
     let is_word = text.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
     is_word && (is_end(text) || text.split('_').any(begins_with_id))
 }
 
-fn is_end(text: &str) -> bool {
+/// Returns whether the text may be the end of a key.
+pub(super) fn is_end(text: &str) -> bool {
     let is_as_long = |part: &str, least| (least..=*BODY_CHARS.end()).contains(&part.len());
     let (part, fits) = match text.rsplit_once('_') {
         // Behind an underscore a part is whole.

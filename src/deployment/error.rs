@@ -78,9 +78,14 @@ pub(crate) enum DeploymentError {
     StagedAhead { version: KeyVersion, staged_at: Timestamp, now: Timestamp },
     #[error(
         "the master key of version {version} is a key of {setting} as well: every purpose needs its own key, so stage a version with \
-         another one"
+         another one; a version of no more use ends with `bulla keyring destroy {version}`"
     )]
     SharedKey { version: KeyVersion, setting: &'static str },
+    #[error(
+        "{one} and {other} hold the same key: every purpose needs its own key, and so does every version of the pepper. Make \
+         another one for one of them, `head -c 32 /dev/urandom | base64`; a pepper that hashes are under stays, as an old version"
+    )]
+    EqualKeys { one: String, other: String },
     #[error("feed.signing_key: {0}")]
     FeedKey(SourceError),
     #[error("an export is signed by the feed's key, which edges trust, and feed.signing_key is not set: set it")]

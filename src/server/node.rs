@@ -73,6 +73,7 @@ impl Node {
         reload::report(&keyring, Some(&tls));
         metrics.certificates(tls.expiries());
         let feed_key = deployment.feed_key()?;
+        deployment.refuse_shared_keys(&document)?;
         let config = deployment.config;
         let peppers_for = (config.pepper.clone(), document.id());
         let keys = Keys { keyring, peppers, peppers_for, assertions, assertions_for: config.assertion.clone(), tls };

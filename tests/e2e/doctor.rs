@@ -76,7 +76,8 @@ fn an_active_version_that_seals_nothing_any_more() {
 #[test]
 fn a_pepper_that_is_another_than_the_one_of_the_stored_hashes() {
     let told = wrong_after(|deployment| {
-        std::fs::copy(deployment.file("feed-signing.key"), deployment.file("pepper-1.key")).expect("copied");
+        deployment.new_master(9);
+        std::fs::copy(deployment.file("master-9.key"), deployment.file("pepper-1.key")).expect("copied");
     });
     assert!(told.contains("\"pepper\": \"none of the 1 stored hashes") && told.contains("another key"), "{told}");
 }

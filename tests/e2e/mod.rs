@@ -52,6 +52,7 @@ mod permanence;
 mod poisoned;
 mod postgres;
 mod publication;
+mod purposes;
 mod quickstart;
 mod reference;
 mod refresh;

@@ -327,7 +327,8 @@ fn another_pepper_shows_as_soon_as_the_service_has_it() {
         let found = all.as_array().expect("a list").iter().find(|one| one["what"] == "secret hashes").cloned();
         found.map_or_else(String::new, |one| one["detail"].as_str().expect("a text").to_owned())
     };
-    std::fs::copy(deployment.file("feed-signing.key"), deployment.file("pepper-1.key")).expect("another one");
+    deployment.new_master(9);
+    std::fs::copy(deployment.file("master-9.key"), deployment.file("pepper-1.key")).expect("another one");
     let server = Server::start(&deployment);
     server.until("the look at the start", |server| detail(server).contains("another key"));
     let refused = server.admin.get("/v1/keyring");

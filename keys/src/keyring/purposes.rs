@@ -3,7 +3,7 @@
 use super::{KeyCheckValue, KeyVersion, KeyringDocument, KeyringError, VersionState, mac};
 use crate::{
     labels,
-    source::{EncryptionContext, SourceError, SourceUri, Sources},
+    source::{EncryptionContext, SourceError, SourceErrorKind, SourceUri, Sources},
 };
 
 impl KeyringDocument {
@@ -24,15 +24,27 @@ impl KeyringDocument {
     /// for another purpose, which makes it trusted. Versions that are destroyed do not count: their keys open nothing
     /// any more.
     pub fn versions_held_by(&self, uri: &SourceUri, sources: &Sources) -> Result<Vec<KeyVersion>, SourceError> {
+        self.compare_key(uri, sources).map(|(_, versions)| versions)
+    }
+
+    /// The same with a value by which keys that the configuration names can be compared: of equal keys it is equal. It is
+    /// what the key-check value of the first version would be.
+    pub fn compare_key(
+        &self,
+        uri: &SourceUri,
+        sources: &Sources,
+    ) -> Result<(KeyCheckValue, Vec<KeyVersion>), SourceError> {
         let context = EncryptionContext { keyring: self.id, version: None, wrapped: None };
         let source = sources.open_configured(uri, context)?;
         let compared = || self.versions.iter().filter(|record| record.state != VersionState::Destroyed);
-        let infos: Vec<Vec<u8>> = compared().map(|record| labels::key_check(self.id, record.number)).collect();
-        if infos.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found = source.expand_all(&infos)?;
-        let held = compared().zip(&found).filter(|(record, found)| KeyCheckValue::of(found) == record.key_check_value);
-        Ok(held.map(|(record, _)| record.number).collect())
+        let first = labels::key_check(self.id, KeyVersion::FIRST);
+        let rest = compared().map(|record| labels::key_check(self.id, record.number));
+        let infos: Vec<Vec<u8>> = std::iter::once(first).chain(rest).collect();
+        let mut found = source.expand_all(&infos)?.into_iter().map(|expanded| KeyCheckValue::of(&expanded));
+        let value = found
+            .next()
+            .ok_or_else(|| SourceError::new(uri, SourceErrorKind::Malformed, "it yielded nothing".to_owned()))?;
+        let held = compared().zip(found).filter(|(record, found)| *found == record.key_check_value);
+        Ok((value, held.map(|(record, _)| record.number).collect()))
     }
 }

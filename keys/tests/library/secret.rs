@@ -158,6 +158,13 @@ fn a_master_key_is_no_pepper() {
     let held = [&document, &destroyed]
         .map(|document| document.versions_held_by(&fixture::uri("pepper.key"), &folder.sources()));
     assert_eq!(held, [Ok(vec![master(8)]), Ok(vec![])], "a key that opens nothing any more");
+    folder.key("copy.key", &PEPPER);
+    let value = |name: &str| {
+        let compared = document.compare_key(&fixture::uri(name), &folder.sources());
+        compared.expect("should answer").0
+    };
+    assert!(value("copy.key") == value("pepper.key"), "one key under two names");
+    assert!(value("copy.key") != value("master-7.key"));
     folder.key("pepper.key", &[9; 32]);
     assert_eq!(refuse("pepper.key"), Ok(()));
     assert!(matches!(refuse("missing.key"), Err(KeyringError::PepperSource { version, .. }) if version.number() == 1));

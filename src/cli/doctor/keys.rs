@@ -50,7 +50,7 @@ pub(super) fn check(
     }
     check_clock(&document, now, report);
     check_sources(deployment, &document, report);
-    deployment.shared_keys(&document).into_iter().for_each(|shared| report.wrong("keyring", shared));
+    deployment.shared_keys(&document, true).into_iter().for_each(|shared| report.wrong("keyring", shared.error));
     check_other_keys(deployment, &document, report);
     check_pepper(deployment, &document, store, report);
     Some(document.id())

@@ -183,17 +183,23 @@ impl Reloader {
         let deployment = self.deployment_of(wanted);
         let wanted = &deployment.config;
         let realms = wanted.all_realms();
-        let ((keyring, errors), peppers, assertions, (tls, tls_failed)) = thread::scope(|scope| {
+        let ((keyring, errors), peppers, assertions, shared, (tls, tls_failed)) = thread::scope(|scope| {
             let others = again || !fits;
             let peppers = others.then(|| scope.spawn(|| deployment.peppers(&before.document)));
             let assertions = others.then(|| scope.spawn(|| deployment.assertions()));
+            let shared = others.then(|| scope.spawn(|| deployment.shared_keys(&before.document, true)));
             let keyring = before.keys.keyring.reload(&before.document, &deployment.sources, &realms, ask);
             let tls = if all { before.keys.tls.reload(wanted) } else { (before.keys.tls.clone(), Vec::new()) };
-            (keyring, peppers.map(joined), assertions.map(joined), tls)
+            (keyring, peppers.map(joined), assertions.map(joined), shared.map(joined), tls)
         });
         let mut failed: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let peppers = peppers.and_then(|opened| opened.map_err(|error| failed.push(error.to_string())).ok());
         let assertions = assertions.and_then(|opened| opened.map_err(|error| failed.push(error.to_string())).ok());
+        // A key that serves two purposes is not put in force for another one. The keyring is, whatever they are.
+        let shared = shared.unwrap_or_default();
+        let is_refused = shared.iter().any(|shared| shared.refused);
+        failed.extend(shared.into_iter().map(|shared| shared.error.to_string()));
+        let (peppers, assertions) = if is_refused { (None, None) } else { (peppers, assertions) };
         failed.extend(tls_failed);
         let changed = tls != before.keys.tls;
         if again || !fits || changed || !before.keys.keyring.unloaded().is_empty() {

@@ -68,7 +68,10 @@ pub(super) fn take(
     if changed || again {
         let snapshot = node.snapshot();
         let deployment = node.reloader.deployment_of(snapshot.config.clone());
-        failed.extend(deployment.shared_keys(&snapshot.document).iter().map(ToString::to_string));
+        let with_mac = again || wants_mac_key;
+        let shared = deployment.shared_keys(&snapshot.document, with_mac).into_iter().map(|one| one.error.to_string());
+        let untold: Vec<String> = shared.filter(|shared| !failed.contains(shared)).collect();
+        failed.extend(untold);
     }
     match rotate(node, seen) {
         Ok(None) => {}

@@ -50,9 +50,9 @@ pub(crate) enum RowErrorKind {
     State(&'static str),
     #[error("the key has expired already")]
     Expired,
-    #[error("`name` must have at most 200 characters in one line, and hold no API key")]
+    #[error("`name` must have at most 200 characters in one line, and hold no API key and no piece of one")]
     Name,
-    #[error("`scopes` and `meta` must be texts in one line, and hold no API key")]
+    #[error("`scopes` and `meta` must be texts in one line, and hold no API key and no piece of one")]
     Note,
     #[error("`scopes` has commas, semicolons, bars or braces: say how scopes are written")]
     ScopesForm,

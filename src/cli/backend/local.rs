@@ -8,7 +8,7 @@ use bulla::{
 };
 use uuid::Uuid;
 
-use super::{Backend, Found, Rule, id_in};
+use super::{Backend, Found, Rule, id_in, no_id};
 use crate::{
     action::{
         ActionError, Actor,
@@ -109,20 +109,31 @@ impl Local {
     }
 }
 
-impl Backend for Local {
-    fn ids_of(&self, text: &str) -> Result<Found, Failure> {
-        if let Some(id) = id_in(text) {
-            return Ok(Found::one(id));
-        }
-        let (known, mut found) = (ImportedKeys::default(), Found::default());
-        // What a text is, revoked or not: the log does not count here.
-        match read_imported_keys(&known, &*self.store, &self.deployment.config, &|| Ok(())) {
-            Ok(()) => {}
+/// The imported keys of this moment.
+struct Imported {
+    keys: ImportedKeys,
+    /// Why a set is not searched, if one is not.
+    unread: Option<String>,
+}
+
+impl Local {
+    /// What a text is, revoked or not: the log does not count here.
+    fn imported(&self) -> Result<Imported, Failure> {
+        let keys = ImportedKeys::default();
+        let unread = match read_imported_keys(&keys, &*self.store, &self.deployment.config, &|| Ok(())) {
+            Ok(()) => None,
             Err(ImportedKeysError::Store(error)) => return Err(error.into()),
             // All other sets are read.
-            Err(ImportedKeysError::OldSecret(error)) => found.unchecked.push(error.to_string()),
-        }
-        let (candidates, unsearched) = known.recognize_slowly(text);
+            Err(ImportedKeysError::OldSecret(error)) => Some(error.to_string()),
+        };
+        Ok(Imported { keys, unread })
+    }
+}
+
+impl Imported {
+    fn find(&self, text: &str) -> Result<Found, Failure> {
+        let mut found = Found { ids: Vec::new(), unchecked: self.unread.iter().cloned().collect() };
+        let (candidates, unsearched) = self.keys.recognize_slowly(text);
         for candidate in candidates {
             match candidate.matches() {
                 Ok(true) => found.ids.push(candidate.key().id),
@@ -134,12 +145,25 @@ impl Backend for Local {
         found.unchecked.extend(sets);
         found.any()
     }
+}
+
+impl Backend for Local {
+    fn ids_of(&self, text: &str) -> Result<Found, Failure> {
+        match id_in(text) {
+            Some(id) => Ok(Found::one(id)),
+            None => self.imported()?.find(text),
+        }
+    }
 
     fn ids_to_end(&self, text: &str) -> Result<Found, Failure> {
         let texts = meant(text);
+        if let Some(id) = texts.iter().find_map(|text| id_in(text)) {
+            return Ok(Found::one(id));
+        }
+        let (imported, mut unknown) = (self.imported()?, no_id());
         for text in &texts {
-            match self.ids_of(text) {
-                Err(Failure::Usage(_)) => {}
+            match imported.find(text) {
+                Err(Failure::Usage(told)) => unknown = Failure::Usage(told),
                 known => return known,
             }
         }
@@ -148,8 +172,7 @@ impl Backend for Local {
                 return self.ids_of(text);
             }
         }
-        // It says what the text is not.
-        self.ids_of(text)
+        Err(unknown)
     }
 
     fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure> {

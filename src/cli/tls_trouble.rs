@@ -89,12 +89,18 @@ fn of_certificate(wrong: &CertificateError) -> String {
 }
 
 fn not_for(name: &str, presented: &[String]) -> String {
-    let names = presented.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let names = presented.iter().take(MAX_NAMES).map(|name| bare(name)).collect::<Vec<_>>().join(", ");
     let has = if names.is_empty() { String::new() } else { format!(" It is for {names}.") };
     format!(
         "the server's certificate is not for {name}.{has} Write a name of the certificate in --server, or give the server \
          a certificate for this one"
     )
+}
+
+/// The name itself: rustls says `DnsName("bulla.example")` and `IpAddress(127.0.0.1)`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 fn expired(at: &str) -> String {
@@ -129,13 +135,13 @@ mod tests {
         let time = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let name = CertificateError::NotValidForNameContext {
             expected: "keys.example".try_into().expect("a name"),
-            presented: vec!["DnsName(\"other.example\")".to_owned()],
+            presented: ["DnsName(\"other.example\")", "IpAddress(127.0.0.1)"].map(str::to_owned).into(),
         };
         let expired = CertificateError::ExpiredContext { time: time(1_700_000_000), not_after: time(1_577_836_800) };
         for (wrong, parts) in [
             (CertificateError::UnknownIssuer, ["authority that is not trusted", "--ca FILE"]),
             (CertificateError::BadSignature, ["authority that is not trusted", "BULLA_CA_FILE"]),
-            (name, ["is not for `keys.example`", "other.example"]),
+            (name, ["is not for `keys.example`", "It is for other.example, 127.0.0.1. Write"]),
             (expired, ["expired at 2020-01-01T00:00:00Z", "renew it"]),
             (CertificateError::NotValidYet, ["not valid yet", "clock"]),
             (CertificateError::BadEncoding, ["cannot be used", "another one"]),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::schema;
 use crate::{
     clock::LAST_SECOND,
-    input::text,
+    input::text::{self, TextError},
     store::{FollowerRow, Role},
 };
 
@@ -145,11 +145,10 @@ impl FollowerReport {
         if let Some(former) = &self.former_name {
             check_name(former).map_err(|error| format!("former_{error}"))?;
         }
-        for (field, text) in
-            [("address", &self.address), ("version", &Some(self.version.clone())), ("last_error", &self.last_error)]
-        {
-            check_text(field, text.as_deref().unwrap_or_default())?;
+        for (field, text) in [("address", self.address.as_deref()), ("version", Some(&*self.version))] {
+            check_text(field, text.unwrap_or_default(), text::check_for_record)?;
         }
+        check_text("last_error", self.last_error.as_deref().unwrap_or_default(), text::check)?;
         // An error quotes what the follower met. It is no reason to be without the report.
         let last_error = self.last_error.map(|error| match text::check_for_record(&error) {
             Ok(()) => error,
@@ -234,10 +233,9 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     text::check_for_record(name).map_err(|error| format!("name: {error}"))
 }
 
-fn check_text(field: &str, text: &str) -> Result<(), String> {
+fn check_text(field: &str, text: &str, check: fn(&str) -> Result<(), TextError>) -> Result<(), String> {
     if text.chars().count() > MAX_TEXT {
         return Err(format!("{field}: it must have at most {MAX_TEXT} characters"));
     }
-    let check = if field == "last_error" { text::check } else { text::check_for_record };
     check(text).map_err(|error| format!("{field}: {error}"))
 }

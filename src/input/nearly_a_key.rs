@@ -68,15 +68,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Without claims, with some, of the other suite, and with a secret half, from docs/FORMAT.md.
-    const KEYS: [&str; 4] = [
-        "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw",
-        "acme_live_00000YHqiQd7Eu4eUpRFdL2o5fO0uDZE41dnzlCyuUwj94mSgZIZlOIHIgXJG4piaMGGSIJzHB3e09TuxrYTr9LZGtchLxy3hlYgs",
-        "acme_live_00000cgHDRj5rOyRXQyt8V6Y9WY18D4Nv7Eu4eWtW8WpL39HMqGV1tE4TGSEanAsY02cUz8oZRPwQ5XXwECldmP649RuiU304x4e",
-        "acme_live_00000YsKCmZ9zuH4PcLyd16ixLiyW8RsPDOzajtay2cN5wmccPAZiikEoIHvfjBpQQBEjDlUTBPki3Nz9S0Bb66_B226E8ACFV9\
-         BimeKbrQQkZCPXCR5YebzzD6HkXZFsnFP3z6hnV",
-    ];
+    use crate::input::piece_of_a_key::tests::KEYS;
 
     #[test]
     fn a_key_that_is_broken_anywhere_is_found() {

@@ -84,11 +84,11 @@ fn begins_with_id(part: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Without claims, with some, of the other suite, and with a secret half, from docs/FORMAT.md.
-    const KEYS: [&str; 4] = [
+    pub(in crate::input) const KEYS: [&str; 4] = [
         "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw",
         "acme_live_00000YHqiQd7Eu4eUpRFdL2o5fO0uDZE41dnzlCyuUwj94mSgZIZlOIHIgXJG4piaMGGSIJzHB3e09TuxrYTr9LZGtchLxy3hlYgs",
         "acme_live_00000cgHDRj5rOyRXQyt8V6Y9WY18D4Nv7Eu4eWtW8WpL39HMqGV1tE4TGSEanAsY02cUz8oZRPwQ5XXwECldmP649RuiU304x4e",

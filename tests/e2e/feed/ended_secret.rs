@@ -6,7 +6,7 @@ use bulla::forged::with_checksum;
 use serde_json::{Value, json};
 
 use super::{Deployment, Server, act};
-use crate::support::http::Http;
+use crate::support::http::{Events, Http};
 
 /// A key that reads the feed: its text and its id.
 fn follower(deployment: &Deployment) -> (String, String) {
@@ -31,18 +31,20 @@ fn use_up_attempts(data: &Http, key: &str) {
     assert_eq!((refused.status, refused.problem().as_str()), (503, "could-not-tell"));
 }
 
-fn few_attempts(deployment: &Deployment) -> Server {
-    Server::start_with(deployment, &[("BULLA_SECRET__WRONG_PER_MINUTE", "1")])
+/// A server, the id of a key, and the stream that it opened, at which no attempt is left.
+fn streaming_without_attempts(deployment: &Deployment) -> (Server, String, Events) {
+    let server = Server::start_with(deployment, &[("BULLA_SECRET__WRONG_PER_MINUTE", "1")]);
+    let (key, id) = follower(deployment);
+    let mut stream = server.data.bearer(&key).stream("/v1/revocations");
+    stream.message();
+    use_up_attempts(&server.data, &key);
+    (server, id, stream)
 }
 
 #[test]
 fn a_stream_ends_with_its_secret_half_where_no_attempt_is_left() {
     let deployment = Deployment::new();
-    let server = few_attempts(&deployment);
-    let (key, id) = follower(&deployment);
-    let mut stream = server.data.bearer(&key).stream("/v1/revocations");
-    stream.message();
-    use_up_attempts(&server.data, &key);
+    let (server, id, stream) = streaming_without_attempts(&deployment);
     reroll_secret(&server, &id, "0s");
     // Were it to go on it would be silent for ten seconds, and then have a comment.
     let rest = stream.rest();
@@ -52,11 +54,7 @@ fn a_stream_ends_with_its_secret_half_where_no_attempt_is_left() {
 #[test]
 fn a_stream_goes_on_in_the_grace_of_its_secret_half_where_no_attempt_is_left() {
     let deployment = Deployment::new();
-    let server = few_attempts(&deployment);
-    let (key, id) = follower(&deployment);
-    let mut stream = server.data.bearer(&key).stream("/v1/revocations");
-    stream.message();
-    use_up_attempts(&server.data, &key);
+    let (server, id, mut stream) = streaming_without_attempts(&deployment);
     reroll_secret(&server, &id, "1h");
     // Each change has the key checked again.
     for _ in 0..3 {
